@@ -1,0 +1,23 @@
+"""The configuration that every YAML file of this project starts from."""
+
+from __future__ import annotations
+
+from detectron2.config import CfgNode
+from detectron2.config import get_cfg as get_detectron2_cfg
+from univs.config import mask2former, translate, video
+
+# Keys of the original projects, of all systems.
+TRANSLATIONS = translate.table(mask2former.TRANSLATIONS)
+
+
+def get_cfg() -> CfgNode:
+    """Return Detectron2's defaults with all keys of this project added.
+
+    Each call returns an independent copy. The values are those of the original code bases, which no
+    published model was trained with as they are: read a YAML file with
+    :func:`univs.config.load_config` to get a usable configuration.
+    """
+    cfg = get_detectron2_cfg()
+    mask2former.add_maskformer2_config(cfg)
+    video.add_maskformer2_video_config(cfg)
+    return cfg

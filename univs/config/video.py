@@ -1,0 +1,26 @@
+"""Keys of training on clips, shared by every video system, with the original defaults.
+
+Two of Detectron2's own keys take further values for clips: INPUT.MIN_SIZE_TRAIN_SAMPLING
+"choice_by_clip" and "range_by_clip", and INPUT.RANDOM_FLIP "flip_by_clip", draw once per clip
+instead of once per frame.
+"""
+
+from __future__ import annotations
+
+from detectron2.config import CfgNode
+
+
+def add_maskformer2_video_config(cfg: CfgNode) -> None:
+    """Declare the keys of video Mask2Former in ``cfg``, in place."""
+    # Frames of a training clip.
+    cfg.INPUT.SAMPLING_FRAME_NUM = 2
+    # The frames are drawn from this many frames before to this many after a reference frame.
+    cfg.INPUT.SAMPLING_FRAME_RANGE = 20
+    # Shuffle the frames instead of keeping them in temporal order.
+    cfg.INPUT.SAMPLING_FRAME_SHUFFLE = False
+    # Extra augmentations: any of "brightness", "contrast", "saturation", "rotation".
+    cfg.INPUT.AUGMENTATIONS = []
+    # Frames per clip at inference; results come with this latency. 0: SAMPLING_FRAME_NUM.
+    cfg.TEST.CLIP_LENGTH = 0
+    # A query has no mask in a clip in which the probability of its best class is lower.
+    cfg.TEST.MASK_SCORE_THRESHOLD = 0.05

@@ -1,0 +1,5 @@
+"""Pixel decoders: backbone features in, per-pixel embeddings and decoder memory out."""
+
+from univs.modeling.pixel_decoder.ms_deform_attn import MSDeformAttnPixelDecoder, PixelFeatures
+
+__all__ = ["MSDeformAttnPixelDecoder", "PixelFeatures"]
