@@ -22,7 +22,7 @@ from univs.structures.target import (
     TextTarget,
 )
 from univs.structures.track import Track
-from univs.structures.video_result import VOID_LABEL, FrameResult, Segment, VideoResult
+from univs.structures.video_result import VOID_LABEL, FrameResult, Segment, VideoResult, label_png
 
 __all__ = [
     "VOID_LABEL",
@@ -47,6 +47,7 @@ __all__ = [
     "encode_mask",
     "encode_masks",
     "id_map_dtype",
+    "label_png",
     "rle_areas",
     "rle_boxes",
 ]

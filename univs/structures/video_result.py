@@ -314,21 +314,25 @@ class VideoResult:
             id_map = self.frame(frame_index).to_id_map().astype(np.uint32)
             yield id_map, _segments_info(id_map, category_ids)
 
-    def to_label_pngs(self) -> Iterator[np.ndarray]:
-        """Label maps for PNGs, frame by frame: [H, W] uint8 (uint16 from 255 categories on).
-
-        Void becomes the largest value of the type.
+    def to_label_pngs(self, num_categories: int) -> Iterator[np.ndarray]:
+        """Label maps for PNGs, frame by frame; see `label_png`.
 
         Raises:
             ValueError: this result has no label maps.
         """
         if self.label_maps is None:
             raise ValueError("This result has no label maps; its task is not a semantic one.")
-        highest = max((int(label_map.max(initial=0)) for label_map in self.label_maps), default=0)
-        dtype = np.dtype(np.uint8 if highest < 255 else np.uint16)
-        void = np.iinfo(dtype).max
         for label_map in self.label_maps:
-            yield np.where(label_map == VOID_LABEL, void, label_map).astype(dtype)
+            yield label_png(label_map, num_categories)
+
+
+def label_png(label_map: np.ndarray, num_categories: int) -> np.ndarray:
+    """A label map as a PNG holds it: [H, W] uint8, or uint16 if there are more than 255 categories.
+
+    Void becomes the largest value of the type.
+    """
+    dtype = np.dtype(np.uint8 if num_categories <= 255 else np.uint16)
+    return np.where(label_map == VOID_LABEL, np.iinfo(dtype).max, label_map).astype(dtype)
 
 
 def _check_label_map(label_map: np.ndarray, size: tuple[int, int], frame_index: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from detectron2.config import configurable
@@ -273,7 +274,7 @@ class SwinTransformer(Backbone):
             nn.init.trunc_normal_(self.absolute_pos_embed, std=0.02)
         else:
             self.absolute_pos_embed = None
-        rates = torch.linspace(0, drop_path_rate, sum(depths)).split(depths)
+        rates = np.split(np.linspace(0, drop_path_rate, sum(depths)), np.cumsum(depths)[:-1])
         self.layers = nn.ModuleList(
             SwinStage(
                 dim=embed_dim * 2**index,

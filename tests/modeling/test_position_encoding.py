@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+import torch
+
+from univs.modeling.position_encoding import (
+    clip_frame_positions,
+    sine_encoding_2d,
+    sine_encoding_2d_masked,
+    sine_encoding_3d,
+)
+
+
+@pytest.mark.golden("mask2former", "position_encoding_2d")
+def test_equals_the_published_encoding(case):
+    for name, expected in case.arrays.items():
+        channels, height, width = expected.shape
+        if name.endswith("_masked"):
+            # the case: the last row and the last two columns are padding
+            padding = torch.zeros(1, height, width, dtype=torch.bool)
+            padding[:, -1] = True
+            padding[:, :, -2:] = True
+            case.check(name, sine_encoding_2d_masked(padding, channels)[0])
+        else:
+            assert re.fullmatch(r"pos_\d+x\d+", name)
+            case.check(name, sine_encoding_2d(height, width, channels, like=torch.zeros(())))
+
+
+def test_without_padding_the_masked_encoding_is_the_plain_one():
+    masked = sine_encoding_2d_masked(torch.zeros(1, 5, 7, dtype=torch.bool), 16)[0]
+    torch.testing.assert_close(masked, sine_encoding_2d(5, 7, 16, like=masked))
+
+
+def test_a_clip_adds_the_encoding_of_the_frame():
+    like = torch.zeros((), dtype=torch.float64)
+    frames = clip_frame_positions(3, like=like)
+    assert frames[-1].item() == pytest.approx(2 * math.pi, abs=1e-5)
+    encoding = sine_encoding_3d(frames, 2, 4, 8, like=like)
+    assert encoding.shape == (3, 8, 2, 4) and encoding.dtype == torch.float64
+    difference = encoding[1] - encoding[0]
+    torch.testing.assert_close(difference, difference[:, :1, :1].expand_as(difference))

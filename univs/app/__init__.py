@@ -1,0 +1,1 @@
+"""The ``univs`` command: segment a video, look after the installation."""

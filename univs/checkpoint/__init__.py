@@ -1,0 +1,28 @@
+"""Loading weights of any supported origin safely, and saving them.
+
+from univs.checkpoint import load_weights
+
+print(load_weights(model, "model_final_94dc52.pkl").summary())
+"""
+
+from univs.checkpoint.checkpointer import UnivsCheckpointer
+from univs.checkpoint.errors import CheckpointFileError
+from univs.checkpoint.export import Export, export_safetensors, export_torch
+from univs.checkpoint.load import load_weights
+from univs.checkpoint.report import CheckpointMismatchError, LoadReport, Misshaped
+from univs.checkpoint.safe_reader import CheckpointFile, read_checkpoint, read_object
+
+__all__ = [
+    "CheckpointFile",
+    "CheckpointFileError",
+    "CheckpointMismatchError",
+    "Export",
+    "LoadReport",
+    "Misshaped",
+    "UnivsCheckpointer",
+    "export_safetensors",
+    "export_torch",
+    "load_weights",
+    "read_checkpoint",
+    "read_object",
+]

@@ -1,0 +1,1 @@
+"""Datasets, video records, clip mappers and loaders."""

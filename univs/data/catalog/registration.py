@@ -1,0 +1,101 @@
+"""Registers every dataset in Detectron2's catalogues. No file is opened before it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from univs.data.catalog.classes import ClassTable
+from univs.data.catalog.entries import ENTRIES
+from univs.data.catalog.entry import DatasetEntry, Location, datasets_root
+from univs.data.catalog.reading import READERS, load_records
+from univs.data.catalog.toy import toy_entries
+
+
+def all_entries() -> dict[str, DatasetEntry]:
+    """Every dataset by canonical name."""
+    entries = [*ENTRIES, *toy_entries(set(READERS))]
+    return {entry.name: entry for entry in entries}
+
+
+def find_entry(name: str) -> DatasetEntry:
+    """The dataset of this canonical name or alias.
+
+    Raises:
+        KeyError: there is none.
+    """
+    entries = all_entries()
+    if name in entries:
+        return entries[name]
+    for entry in entries.values():
+        if name in entry.aliases:
+            return entry
+    raise KeyError(f"There is no dataset {name!r}; see univs.data.catalog.all_entries().")
+
+
+def register_datasets(root: str | Path | None = None) -> None:
+    """Register every dataset under its name and its aliases.
+
+    May be called again, for example with another root; what was registered before under the same
+    names, by Detectron2 itself too, is replaced.
+
+    Args:
+        root: root of all datasets; None takes :func:`datasets_root`.
+    """
+    root = datasets_root() if root is None else Path(root)
+    for entry in all_entries().values():
+        for name in (entry.name, *entry.aliases):
+            _register(name, entry, root)
+
+
+def register_dataset(entry: DatasetEntry, root: str | Path | None = None) -> None:
+    """Register a dataset of one's own, under its name and its aliases."""
+    root = datasets_root() if root is None else Path(root)
+    for name in (entry.name, *entry.aliases):
+        _register(name, entry, root)
+
+
+def _register(name: str, entry: DatasetEntry, root: Path) -> None:
+    if name in DatasetCatalog.list():
+        DatasetCatalog.remove(name)
+    if name in MetadataCatalog.list():
+        MetadataCatalog.remove(name)
+    DatasetCatalog.register(
+        name, lambda: [record.as_dataset_dict() for record in load_records(entry, root)]
+    )
+    MetadataCatalog.get(name).set(**_metadata(entry, entry.preferred(root)))
+
+
+def _metadata(entry: DatasetEntry, location: Location) -> dict:
+    metadata = {"evaluator_type": entry.evaluator_type, "image_root": location.image_root}
+    if entry.domain is not None:
+        metadata["domain"] = entry.domain
+    panoptic = entry.evaluator_type in ("video_panoptic_seg", "coco_panoptic_seg")
+    for key, value in (
+        ("json_file", location.annotations),
+        ("panoptic_json" if panoptic else "", location.annotations),
+        ("panoptic_root" if panoptic else "mask_root", location.masks),
+        ("truth", location.truth),
+        ("split_txt", location.videos),
+    ):
+        if key and value is not None:
+            metadata[key] = value
+    if entry.classes is None:
+        return {**metadata, "thing_classes": ["object"]}
+    return {**metadata, **_class_metadata(entry.classes)}
+
+
+def _class_metadata(classes: ClassTable) -> dict:
+    """Keys by Detectron2's convention: contiguous ids are positions in the whole class list."""
+    metadata: dict = {}
+    for kind, positions in (("thing", classes.things), ("stuff", classes.stuff)):
+        if not positions:
+            continue
+        metadata[f"{kind}_classes"] = [classes.names[i] for i in positions]
+        metadata[f"{kind}_dataset_id_to_contiguous_id"] = {classes.ids[i]: i for i in positions}
+        if classes.colors:
+            metadata[f"{kind}_colors"] = [list(classes.colors[i]) for i in positions]
+    if classes.stuff:
+        metadata["ignore_label"] = 255
+    return metadata

@@ -1,0 +1,1 @@
+"""Training: optimizer, trainer, evaluation during training."""

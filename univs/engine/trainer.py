@@ -1,0 +1,124 @@
+"""Detectron2's default trainer with this project's data, optimizer, evaluation and checkpoints."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from detectron2.data import MetadataCatalog, build_detection_test_loader, build_detection_train_loader
+from detectron2.engine import DefaultTrainer
+from detectron2.evaluation import (
+    DatasetEvaluator,
+    inference_on_dataset,
+    print_csv_format,
+    verify_results,
+)
+from detectron2.projects.deeplab import build_lr_scheduler
+from detectron2.utils import comm
+from torch import nn
+
+from univs.checkpoint import UnivsCheckpointer
+from univs.data import build_mapper
+from univs.engine.optimizer import build_optimizer
+from univs.engine.video_inference import VideoInference
+from univs.evaluation import build_evaluator
+from univs.modeling.meta_arch import VideoMaskFormer
+
+logger = logging.getLogger(__name__)
+
+
+class Trainer(DefaultTrainer):
+    """Trains and evaluates every system of this project."""
+
+    def build_hooks(self) -> list:
+        """The default hooks, around a checkpointer that reads foreign files safely."""
+        self.checkpointer = self.build_checkpointer(
+            self.cfg, self._trainer.model, trainer=self.checkpointer.checkpointables["trainer"]
+        )
+        return super().build_hooks()
+
+    @classmethod
+    def build_checkpointer(cls, cfg, model: nn.Module, **checkpointables) -> UnivsCheckpointer:
+        """Reader and writer of checkpoints in ``OUTPUT_DIR``."""
+        return UnivsCheckpointer(model, cfg.OUTPUT_DIR, cfg=cfg, **checkpointables)
+
+    @classmethod
+    def build_train_loader(cls, cfg):
+        return build_detection_train_loader(cfg, mapper=build_mapper(cfg, is_train=True))
+
+    @classmethod
+    def build_test_loader(cls, cfg, dataset_name: str):
+        mapper = build_mapper(cfg, is_train=False, dataset_name=dataset_name)
+        return build_detection_test_loader(cfg, dataset_name, mapper=mapper)
+
+    @classmethod
+    def build_optimizer(cls, cfg, model: nn.Module) -> torch.optim.Optimizer:
+        return build_optimizer(cfg, model)
+
+    @classmethod
+    def build_lr_scheduler(cls, cfg, optimizer: torch.optim.Optimizer):
+        return build_lr_scheduler(cfg, optimizer)
+
+    @classmethod
+    def build_evaluator(cls, cfg, dataset_name: str) -> DatasetEvaluator:
+        return build_evaluator(cfg, dataset_name, Path(cfg.OUTPUT_DIR) / "inference" / dataset_name)
+
+    @classmethod
+    def inference_function(cls, cfg, model: nn.Module) -> Callable:
+        """What is called with every sample of a test loader: videos go through sessions."""
+        if isinstance(getattr(model, "module", model), VideoMaskFormer):
+            return VideoInference(getattr(model, "module", model), cfg)
+        return model
+
+    @classmethod
+    def test(cls, cfg, model: nn.Module, evaluators: list | None = None) -> OrderedDict:
+        """Evaluate ``model`` on every dataset of ``DATASETS.TEST``.
+
+        Returns:
+            the results of the dataset, or of every dataset by name if there are several.
+        """
+        names = cfg.DATASETS.TEST
+        evaluators = evaluators or [cls.build_evaluator(cfg, name) for name in names]
+        if len(evaluators) != len(names):
+            raise ValueError(f"{len(evaluators)} evaluators for {len(names)} datasets: {names}")
+        results = OrderedDict()
+        for name, evaluator in zip(names, evaluators, strict=True):
+            loader = cls.build_test_loader(cfg, name)
+            training = model.training
+            model.eval()
+            try:
+                results[name] = inference_on_dataset(
+                    cls.inference_function(cfg, model), loader, evaluator
+                )
+            finally:
+                model.train(training)
+            if comm.is_main_process():
+                logger.info("Evaluation results for %s in csv format:", name)
+                print_csv_format(results[name])
+        return next(iter(results.values())) if len(results) == 1 else results
+
+
+def evaluate(cfg, *, resume: bool = False) -> OrderedDict:
+    """Build the model of ``cfg``, load its weights and evaluate it.
+
+    Args:
+        cfg: config; ``MODEL.WEIGHTS`` names the checkpoint.
+        resume: take the last checkpoint in ``OUTPUT_DIR`` instead.
+    """
+    model = Trainer.build_model(cfg)
+    Trainer.build_checkpointer(cfg, model).resume_or_load(cfg.MODEL.WEIGHTS, resume=resume)
+    results = Trainer.test(cfg, model)
+    if comm.is_main_process():
+        verify_results(cfg, results)
+    return results
+
+
+def warn_if_no_gpu(cfg) -> None:
+    """Train on the CPU, and say so, if the config asks for a GPU that is not there."""
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        logger.warning("MODEL.DEVICE is %s, but there is no GPU: using the CPU", cfg.MODEL.DEVICE)
+        cfg.MODEL.DEVICE = "cpu"
+
