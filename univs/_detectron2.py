@@ -38,7 +38,7 @@ def select_detectron2() -> str:
     if choice == "standin":
         _use_standin()
         return "standin"
-    if importlib.util.find_spec("detectron2") is None:
+    if not _is_installed():
         if choice == "installed":
             raise Detectron2Error(
                 f"{ENVIRONMENT_VARIABLE}=installed, but no detectron2 is installed. Install it, or "
@@ -48,6 +48,14 @@ def select_detectron2() -> str:
         return "standin"
     _check_installed()
     return "installed"
+
+
+def _is_installed() -> bool:
+    # A spawned process inherits a path that may already end in the stand-in.
+    spec = importlib.util.find_spec("detectron2")
+    if spec is None:
+        return False
+    return spec.origin is None or STANDIN not in Path(spec.origin).parents
 
 
 def _is_standin(module: object) -> bool:

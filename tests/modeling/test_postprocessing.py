@@ -20,7 +20,7 @@ def test_results_equal_the_original(case):
     width = mask_logits.shape[-1]
 
     scores = semantic_inference(class_logits, mask_logits)
-    case.check("semantic", subsampled(scores, case.arrays["semantic"], 0))
+    case.check("semantic", subsampled(scores, case.arrays["semantic"]))
 
     thresholds = zip(config["OBJECT_MASK_THRESHOLD"], config["OVERLAP_THRESHOLD"], strict=True)
     for name, (object_mask, overlap) in zip(("panoptic", "panoptic_low"), thresholds, strict=True):

@@ -1,6 +1,7 @@
 """The training run of ``golden/detectron2/engine.json``: one linear layer on six numbers.
 
-Also a script: ``python -m reference.linear_training OUTPUT_DIR [--resume] [--wait-at N]``.
+Also a script: ``python -m reference.linear_training OUTPUT_DIR [--resume] [--wait-at N]
+[--processes N]``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 
 import univs  # noqa: F401 - selects the Detectron2
 from detectron2.config import CfgNode, get_cfg
-from detectron2.engine import DefaultTrainer, default_setup
+from detectron2.engine import DefaultTrainer, default_setup, launch
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.utils import comm
 
@@ -102,6 +103,7 @@ class LinearTrainer(DefaultTrainer):
             [{"image_id": index} for index in range(SIZE)],
             batch_size=cfg.SOLVER.IMS_PER_BATCH // comm.get_world_size(),
             sampler=ShuffledIndices(SIZE, cfg.SEED),
+            num_workers=cfg.DATALOADER.NUM_WORKERS,
             collate_fn=list,
         )
 
@@ -155,9 +157,17 @@ def main() -> None:
     parser.add_argument("output_dir", type=Path)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--wait-at", type=int, help="iteration that waits for a line of input")
+    parser.add_argument("--processes", type=int, default=1, help="several train until stopped")
     arguments = parser.parse_args()
+    if arguments.processes > 1:
+        options = ["SOLVER.MAX_ITER", 10**6, "SOLVER.CHECKPOINT_PERIOD", 10**6]
+        options += ["TEST.EVAL_PERIOD", 0, "SOLVER.IMS_PER_BATCH", 2 * arguments.processes]
+        shared = (str(arguments.output_dir), options)
+        launch(train_in_process, arguments.processes, dist_url="auto", args=shared)
+        return
     cfg = linear_config(arguments.output_dir)
     cfg.INPUT.NOISE = 0.5
+    cfg.DATALOADER.NUM_WORKERS = 2
     trainer = linear_trainer(cfg, arguments.resume)
 
     def wait(*_: object) -> None:

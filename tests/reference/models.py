@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
@@ -74,13 +75,11 @@ def numbered(case: GoldenCase, prefix: str) -> Iterator[Tensor]:
         yield case.tensor(name)
 
 
-def subsampled(tensor: Tensor, like, dim: int = 1) -> Tensor:
-    """Every n-th channel of ``tensor``, so that their number is that of the array ``like``."""
-    step = tensor.shape[dim] // like.shape[dim]
-    if step * like.shape[dim] < tensor.shape[dim]:
-        step = -(-tensor.shape[dim] // like.shape[dim])
-    index = torch.arange(0, tensor.shape[dim], step)
-    return tensor.index_select(dim, index)
+def subsampled(tensor: Tensor, like: np.ndarray) -> Tensor:
+    """Every n-th element along each axis, so that the shape is that of the stored array ``like``."""
+    assert tensor.dim() == like.ndim
+    steps = [-(-size // stored) for size, stored in zip(tensor.shape, like.shape, strict=True)]
+    return tensor[tuple(slice(None, None, step) for step in steps)]
 
 
 def unpack_bits(packed: Tensor, width: int) -> Tensor:

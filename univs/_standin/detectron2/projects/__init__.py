@@ -1,0 +1,1 @@
+"""Parts of Detectron2's projects that segmentation models build on."""

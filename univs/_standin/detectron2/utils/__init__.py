@@ -1,0 +1,1 @@
+"""Distributed communication, event storage, logging, registries and file access."""
