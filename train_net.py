@@ -22,12 +22,12 @@ def setup(arguments: argparse.Namespace):
 
     import univs.data
     from univs.config import load_config
-    from univs.engine.trainer import warn_if_no_gpu
+    from univs.engine.trainer import use_available_device
 
     cfg = load_config(arguments.config_file, arguments.opts)
     univs.data.register_datasets()
     setup_logger(output=cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="univs")
-    warn_if_no_gpu(cfg)
+    use_available_device(cfg)
     cfg.freeze()
     default_setup(cfg, arguments)
     return cfg

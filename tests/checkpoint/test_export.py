@@ -67,6 +67,16 @@ def test_command(tmp_path, old_file, convert, capsys):
     assert "left out: iteration" in output
 
 
+def test_command_makes_the_start_of_a_univs_model(tmp_path, old_file, convert, capsys):
+    path = tmp_path / "start.pth"
+    assert convert([str(old_file), str(path), "--to", "univs"]) == 0
+    output = capsys.readouterr().out
+    assert "2 queries in the file and 200 in UniVS" in output
+    checkpoint = read_checkpoint(path)
+    assert not any("query_feat" in name or "class_embed" in name for name in checkpoint.tensors)
+    assert "tasks" not in checkpoint.extras  # those of another model
+
+
 def test_command_keeps_existing_files(tmp_path, old_file, convert, capsys):
     path = tmp_path / "new.pth"
     path.write_bytes(b"precious")

@@ -11,6 +11,7 @@ from univs.modeling.position_encoding import (
     sine_encoding_2d,
     sine_encoding_2d_masked,
     sine_encoding_3d,
+    sine_encoding_of_cells,
 )
 
 
@@ -42,3 +43,17 @@ def test_a_clip_adds_the_encoding_of_the_frame():
     assert encoding.shape == (3, 8, 2, 4) and encoding.dtype == torch.float64
     difference = encoding[1] - encoding[0]
     torch.testing.assert_close(difference, difference[:, :1, :1].expand_as(difference))
+
+
+@pytest.mark.golden("tarvis", "pos_embed")
+def test_encodings_equal_those_of_tarvis(case):
+    flat, clip = case.arrays["sine2d_normalised"], case.arrays["sine3d_normalised"]
+    like = torch.zeros(())
+    case.check("sine2d_normalised", sine_encoding_2d(*flat.shape[2:], flat.shape[1], like=like)[None])
+    frames = clip_frame_positions(clip.shape[2], like=like)
+    encoding = sine_encoding_3d(frames, *clip.shape[3:], clip.shape[1], like=like)
+    case.check("sine3d_normalised", encoding.transpose(0, 1)[None])
+    raw = case.arrays["sine2d_raw"]
+    rows, columns = torch.meshgrid(*map(torch.arange, raw.shape[2:]), indexing="ij")
+    encoding = sine_encoding_of_cells(rows, columns, raw.shape[1])
+    case.check("sine2d_raw", encoding.permute(2, 0, 1)[None])

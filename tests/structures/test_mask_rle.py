@@ -116,3 +116,8 @@ def test_decoding_rejects_another_size():
 def test_damaged_masks_are_named(rle, message):
     with pytest.raises(ValueError, match="The mask.*" + message):
         check_rle(rle, (4, 5), "The mask")
+
+
+def test_areas_of_more_masks_than_a_byte_counts():
+    masks = np.ones((300, 2, 3), dtype=bool)
+    assert rle_areas(encode_masks(masks)).tolist() == [6] * 300

@@ -11,6 +11,7 @@ from univs.checkpoint.export import Export, export_safetensors, export_torch
 from univs.checkpoint.load import load_weights
 from univs.checkpoint.report import CheckpointMismatchError, LoadReport, Misshaped
 from univs.checkpoint.safe_reader import CheckpointFile, read_checkpoint, read_object
+from univs.checkpoint.transfer import Transfer, to_univs
 
 __all__ = [
     "CheckpointFile",
@@ -19,10 +20,12 @@ __all__ = [
     "Export",
     "LoadReport",
     "Misshaped",
+    "Transfer",
     "UnivsCheckpointer",
     "export_safetensors",
     "export_torch",
     "load_weights",
     "read_checkpoint",
     "read_object",
+    "to_univs",
 ]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 _HEAD = "sem_seg_head."
 _PIXEL_DECODER = "sem_seg_head.pixel_decoder."
 _PREDICTOR = "sem_seg_head.predictor."
+_POINT_QUERY = "object_encoder.point_query.layers."
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,53 @@ def _insert_pixel_decoder(name: str) -> str:
     return name
 
 
+def _is_tarvis(names: Set[str]) -> bool:
+    return any(
+        name.startswith(("backbone.fpn.", "embedding_container.", "vos_query_extractor."))
+        for name in names
+    )
+
+
+# Tensors that published TarViS models have but never use.
+_TARVIS_DEAD = re.compile(
+    r"decoder\.mask_embeds\.free\.|decoder\.proj_layers\.(vos|background_vos)\."
+    r"|vos_query_extractor\.bg_grid_size$"
+)
+_TARVIS_RULES = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"^backbone\.backbone\.", "backbone."),
+        (r"^backbone\.fpn\.", _PIXEL_DECODER),
+        (r"^decoder\.", _PREDICTOR),
+        (r"\.multihead_attn\._attn\.", ".multihead_attn."),
+        (r"\.scale_embed\.", ".level_embed."),
+        (r"\.proj_layers\.", ".class_proj."),
+        (r"^embedding_container\._(\w+)_queries$", r"target_queries.\1"),
+        (r"^vos_query_extractor\.point_vos_query_extractor\.layers\.0\.", _POINT_QUERY + "0."),
+        (r"^vos_query_extractor\.point_vos_query_extractor\.layers\.2\.", _POINT_QUERY + "1."),
+        (r"^vos_query_extractor\.point_vos_query_extractor\.layers\.4\.", _POINT_QUERY + "2."),
+        (r"^vos_query_extractor\.(self_attn_layers\.\d+)\.attn\.", r"object_encoder.\1.self_attn."),
+        (r"^vos_query_extractor\.(ffn_layers\.\d+)\.mlp\.0\.", r"object_encoder.\1.linear1."),
+        (r"^vos_query_extractor\.(ffn_layers\.\d+)\.mlp\.2\.", r"object_encoder.\1.linear2."),
+        (r"^vos_query_extractor\.", "object_encoder."),
+    )
+)
+
+
+def _tarvis(name: str) -> str | None:
+    if _TARVIS_DEAD.match(name):
+        return None
+    for pattern, replacement in _TARVIS_RULES:
+        name = pattern.sub(replacement, name)
+    return name
+
+
 # In the order in which they are applied.
 KEY_MAPS = (
     KeyMap("wrapped for distributed training", _is_wrapped, _unwrap),
     KeyMap("ResNet of torchvision", _is_torchvision_resnet, _torchvision_resnet),
     KeyMap("ImageNet backbone", _is_bare_backbone, _bare_backbone),
+    KeyMap("TarViS as published", _is_tarvis, _tarvis),
     KeyMap("Mask2Former with static_query", _has_static_query, _static_query),
     KeyMap("MaskFormer without pixel_decoder", _lacks_pixel_decoder, _insert_pixel_decoder),
 )

@@ -12,6 +12,7 @@ from univs.checkpoint.key_maps import is_dispensable, is_recomputed
 from univs.checkpoint.names import current_names
 from univs.checkpoint.report import CheckpointMismatchError, LoadReport, Misshaped
 from univs.checkpoint.safe_reader import CheckpointFile, read_checkpoint
+from univs.checkpoint.transfer import with_teacher
 
 
 def load_weights(
@@ -20,7 +21,9 @@ def load_weights(
     """Load a checkpoint of any supported format and age into ``model``, in place.
 
     Args:
-        model: the model; tensors that the file lacks or has in another shape keep their values.
+        model: the model; tensors that the file lacks or has in another shape keep their values. A
+            teacher (``backbone_t``, ``sem_seg_head_t``) that the file lacks becomes a copy of the
+            student.
         path: a local file.
         strict: refuse a file that does not fit completely; the model is not changed then.
         prefix: load only this part of the model, e.g. ``"backbone."``, and expect only it.
@@ -62,6 +65,7 @@ def load_tensors(
     }
     if prefix and not places:
         raise ValueError(f"The model has no tensors whose names begin with {prefix!r}.")
+    available = with_teacher(available, places)
     copies = _match(available, places, report)
     if not copies and places:
         part = f"the part {prefix!r} of the model" if prefix else "the model"

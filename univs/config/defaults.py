@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from detectron2.config import CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
-from univs.config import mask2former, translate, video
+from univs.config import genvis, mask2former, tarvis, translate, univs, video, vita
 
 # Keys of the original projects, of all systems.
-TRANSLATIONS = translate.table(mask2former.TRANSLATIONS)
+TRANSLATIONS = translate.table(mask2former.TRANSLATIONS, univs.TRANSLATIONS, vita.TRANSLATIONS)
 
 
 def get_cfg() -> CfgNode:
@@ -20,4 +20,8 @@ def get_cfg() -> CfgNode:
     cfg = get_detectron2_cfg()
     mask2former.add_maskformer2_config(cfg)
     video.add_maskformer2_video_config(cfg)
+    univs.add_univs_config(cfg)
+    tarvis.add_tarvis_config(cfg)
+    vita.add_vita_config(cfg)
+    genvis.add_genvis_config(cfg)
     return cfg

@@ -43,6 +43,7 @@ def add_maskformer2_config(cfg: CfgNode) -> None:
     _add_input_keys(cfg)
     _add_solver_keys(cfg)
     _add_swin_keys(cfg)
+    _add_small_cnn_keys(cfg)
     _add_pixel_decoder_keys(cfg)
     _add_mask_former_keys(cfg)
 
@@ -111,14 +112,25 @@ def _add_swin_keys(cfg: CfgNode) -> None:
     swin.USE_CHECKPOINT = False
 
 
+def _add_small_cnn_keys(cfg: CfgNode) -> None:
+    """A network for toy data, MODEL.BACKBONE.NAME "SmallCNN"."""
+    node = cfg.MODEL.SMALL_CNN = CfgNode()
+    # Channels at stride 2, and of the stages at strides 4, 8, 16, 32.
+    node.STEM_CHANNELS = 32
+    node.CHANNELS = [48, 64, 96, 128]
+    # Normalisation after every convolution.
+    node.NORM = "BN"
+
+
 def _add_pixel_decoder_keys(cfg: CfgNode) -> None:
     head = cfg.MODEL.SEM_SEG_HEAD
     # Registered name of the pixel decoder; published models use "MSDeformAttnPixelDecoder".
     head.PIXEL_DECODER_NAME = "BasePixelDecoder"
     # Channels of the mask features and of the mask embeddings multiplied with them.
     head.MASK_DIM = 256
-    # Layers of the deformable encoder. Its feed-forward width is 1024 and it samples 4 points per
-    # level, whatever the configuration says (as published).
+    # Layers of the deformable encoder, which samples 4 points per level, and their feed-forward
+    # width; published models have 1024, whatever MASK_FORMER.DIM_FEEDFORWARD says.
+    head.TRANSFORMER_ENC_DIM_FEEDFORWARD = 1024
     head.TRANSFORMER_ENC_LAYERS = 0
     # Backbone features that enter the deformable encoder.
     head.DEFORMABLE_TRANSFORMER_ENCODER_IN_FEATURES = ["res3", "res4", "res5"]

@@ -94,8 +94,8 @@ class VideoFileFrames(FrameSequence):
     """Frames of a video file, decoded with PyAV.
 
     Reading frames in ascending order decodes the file once; going back starts from the beginning
-    of the file. The decoder is opened on first use and is not pickled, so an instance may be sent to a
-    worker process.
+    of the file. The decoder is opened on first use and is not pickled, so an instance may be sent
+    to a worker process.
 
     Args:
         path: the video file.
@@ -127,7 +127,8 @@ class VideoFileFrames(FrameSequence):
 
     @cached_property
     def _length_and_rate(self) -> tuple[int, float | None]:
-        # Packets are counted because the frame count in a container's header is often absent or wrong.
+        # Packets are counted because the frame count in a container's header is often absent or
+        # wrong.
         with self._open() as container:
             stream = container.streams.video[0]
             rate = float(stream.average_rate) if stream.average_rate else None
@@ -170,7 +171,8 @@ class VideoFileFrames(FrameSequence):
             reached = self._next
             self.close()
             raise FrameError(
-                f"Video {self.path}: frame {index} of {len(self)} cannot be decoded (decoding ended "
+                f"Video {self.path}: frame {index} of {len(self)} cannot be decoded (decoding "
+                "ended "
                 f"after {reached} frames); the file is probably damaged."
             ) from error
 

@@ -7,6 +7,7 @@ the frames that are used.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -40,8 +41,8 @@ class RleMasks(MaskSource):
     Attributes:
         size: height and width.
         frames: ascending indices of the frames in which the object is present.
-        segments: one per entry of ``frames``: the counts of a compressed RLE (bytes), or polygons as
-            a tuple of bytes, each the float64 coordinates x0, y0, x1, y1, ... in pixels.
+        segments: one per entry of ``frames``: the counts of a compressed RLE (bytes), or polygons
+            as a tuple of bytes, each the float64 coordinates x0, y0, x1, y1, ... in pixels.
     """
 
     size: tuple[int, int]
@@ -50,13 +51,13 @@ class RleMasks(MaskSource):
 
     def segment(self, frame: int) -> bytes | tuple[bytes, ...] | None:
         """What is stored for ``frame``; None where the object is absent."""
-        try:
-            return self.segments[self.frames.index(frame)]
-        except ValueError:
+        position = bisect_left(self.frames, frame)
+        if position == len(self.frames) or self.frames[position] != frame:
             return None
+        return self.segments[position]
 
     def polygons(self, frame: int) -> list[np.ndarray] | None:
-        """Polygons ``[2 * points]`` float64 of ``frame``; None if it has a run length or nothing."""
+        """Polygons ``[2 * points]`` float64 of ``frame``; None if it has run lengths or nothing."""
         segment = self.segment(frame)
         if not isinstance(segment, tuple):
             return None
@@ -79,30 +80,35 @@ class RleMasks(MaskSource):
 
 
 def polygons_to_rle(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> dict:
-    """Union of ``polygons`` (each ``[2 * points]``, pixels) on a canvas ``size`` (height, width)."""
+    """Union of ``polygons`` (``[2 * points]`` each, in pixels) on a canvas (height, width)."""
     return coco_mask.merge(coco_mask.frPyObjects([p.tolist() for p in polygons], *size))
 
 
 def parse_segmentation(
-    segmentation: dict | list | None, size: tuple[int, int]
-) -> bytes | tuple[bytes, ...] | None:
+    segmentation: dict | list | None, size: tuple[int, int] | None = None
+) -> tuple[bytes | tuple[bytes, ...] | None, tuple[int, int] | None]:
     """Turn a ``segmentation`` of a COCO-style json into a segment of :class:`RleMasks`.
 
-    Uncompressed run lengths are compressed. Polygons of fewer than three points or with an odd count
-    of numbers are dropped. Null, an empty list and polygons of which none is left mean "absent".
+    Uncompressed run lengths are compressed. Polygons of fewer than three points or with an odd
+    count of numbers are dropped. Null, an empty list and polygons of which none is left mean that
+    the object is absent.
 
     Args:
         segmentation: RLE (compressed or not), list of polygons, or None.
-        size: height and width the mask must have.
+        size: height and width that run lengths must have; None accepts any.
+
+    Returns:
+        the segment, None where the object is absent; and ``size``, or the size of the run lengths
+        if it was None.
 
     Raises:
         MaskError: the sizes disagree, or the value is none of these forms.
     """
     if not segmentation:
-        return None
+        return None, size
     if isinstance(segmentation, list):
         polygons = [p for p in segmentation if len(p) >= 6 and len(p) % 2 == 0]
-        return tuple(np.asarray(p, dtype=np.float64).tobytes() for p in polygons) or None
+        return tuple(np.asarray(p, dtype=np.float64).tobytes() for p in polygons) or None, size
     try:
         height, width = segmentation["size"]
         counts = segmentation["counts"]
@@ -110,19 +116,22 @@ def parse_segmentation(
         raise MaskError(
             "a segmentation must be null, a list of polygons, or an object with 'size' and 'counts'"
         ) from None
-    if (height, width) != size:
+    if size is None:
+        size = (height, width)
+    elif (height, width) != size:
         raise MaskError(
-            f"the mask has size {height}x{width} (height x width), its video {size[0]}x{size[1]}"
+            f"the mask has size {height}x{width} (height x width), where {size[0]}x{size[1]} is "
+            "expected"
         )
     if isinstance(counts, str):
-        return counts.encode("ascii")
-    if isinstance(counts, list):
-        if sum(counts) != height * width:
-            raise MaskError(
-                f"the run lengths cover {sum(counts)} pixels, the mask has {height * width}"
-            )
-        return coco_mask.frPyObjects(segmentation, height, width)["counts"]
-    raise MaskError(f"'counts' must be text or a list of numbers, not {type(counts).__name__}")
+        return counts.encode("ascii"), size
+    if not isinstance(counts, list):
+        raise MaskError(f"'counts' must be text or a list of numbers, not {type(counts).__name__}")
+    if sum(counts) != height * width:
+        raise MaskError(
+            f"the run lengths cover {sum(counts)} pixels, the mask has {height * width}"
+        )
+    return coco_mask.frPyObjects(segmentation, height, width)["counts"], size
 
 
 # --------------------------------------------------------------------------------------------------
@@ -132,8 +141,8 @@ def parse_segmentation(
 class MapEncoding(str, Enum):
     """How the pixels of an image give ids.
 
-    ``VALUE``: the stored number of a palette, 8-bit or 16-bit image. ``RGB``: ``R + 256 G + 65536 B``.
-    ``RED``: the red channel, or the value of a grey image. ``GREEN_BLUE``: ``256 G + B``.
+    ``VALUE``: the stored number of a palette, 8-bit or 16-bit image. ``RGB``: ``R + 256 G + 65536
+    B``. ``RED``: the red channel, or the value of a grey image. ``GREEN_BLUE``: ``256 G + B``.
     """
 
     VALUE = "value"
@@ -162,7 +171,8 @@ def read_id_map(path: str | Path, encoding: MapEncoding = MapEncoding.VALUE) -> 
         if values.ndim != 2:
             raise MaskError(
                 f"Mask {path} is a {mode} image; one with a single value per pixel (palette, 8-bit "
-                "or 16-bit) is expected. A palette PNG that was saved again by an image editor loses "
+                "or 16-bit) is expected. A palette PNG that was saved again by an image editor "
+                "loses "
                 "its ids: use the original file."
             )
         return values.astype(np.int32)
@@ -186,7 +196,8 @@ class IdMaps:
         encoding: how pixels give ids.
         size: height and width.
         void: the id of pixels that are to be ignored, or None.
-        offset: added to every id except ``void``, e.g. -1 to make 1-based classes 0-based.
+        offset: added to every id except ``void``, such as -1 to make 1-based classes 0-based; what
+            falls below 0 is void. Needs ``void``.
     """
 
     root: str
@@ -195,6 +206,10 @@ class IdMaps:
     size: tuple[int, int]
     void: int | None = None
     offset: int = 0
+
+    def __post_init__(self) -> None:
+        if self.offset and self.void is None:
+            raise ValueError("Id maps with an offset need a void id.")
 
     def path(self, frame: int) -> str | None:
         """The image of ``frame``, or None."""
@@ -217,21 +232,26 @@ class IdMaps:
                 f"{self.size[0]}x{self.size[1]}."
             )
         if self.offset:
-            ids = np.where(ids == self.void, ids, ids + self.offset)
+            moved = ids + self.offset
+            ids = np.where((ids == self.void) | (moved < 0), self.void, moved)
         return ids
 
 
 @dataclass(frozen=True, slots=True)
 class IdMasks(MaskSource):
-    """The pixels of one id in a sequence of id maps."""
+    """The pixels of one id in a sequence of id maps; ``value`` None stands for every id but 0."""
 
     maps: IdMaps
-    value: int
+    value: int | None
 
     def decode(self, frame: int) -> np.ndarray:
         if self.maps.file_names[frame] is None:
             return np.zeros(self.maps.size, dtype=bool)
-        return self.maps.decode(frame) == self.value
+        return self.select(self.maps.decode(frame))
+
+    def select(self, ids: np.ndarray) -> np.ndarray:
+        """The pixels of a decoded map ``[H, W]`` that belong to the object, as bool."""
+        return ids != 0 if self.value is None else ids == self.value
 
 
 def decode_masks(sources: Sequence[MaskSource], frame: int, size: tuple[int, int]) -> np.ndarray:
@@ -263,6 +283,7 @@ def decode_masks(sources: Sequence[MaskSource], frame: int, size: tuple[int, int
     for rows in id_rows.values():
         maps = sources[rows[0]].maps
         if maps.file_names[frame] is not None:
-            values = np.array([sources[row].value for row in rows])
-            masks[rows] = maps.decode(frame) == values[:, None, None]
+            ids = maps.decode(frame)
+            for row in rows:
+                masks[row] = sources[row].select(ids)
     return masks

@@ -36,7 +36,8 @@ class ObjectRecord:
         category: 0-based class in the record's domain; None if the dataset has no classes.
         masks: where the masks lie; None if the dataset has none.
         frames: ascending indices of the frames in which the object is known to be present.
-        boxes: ``[len(frames), 4]`` float32 (x0, y0, x1, y1) in pixels, only if there are no masks.
+        boxes: ``[len(frames), 4]`` (x0, y0, x1, y1) in pixels, as annotated; None if not known.
+            Where there are masks, boxes of training samples come from them.
         is_thing: False for a stuff region.
         is_crowd: a group of objects that is not annotated one by one.
     """

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from detectron2.data import MetadataCatalog, build_detection_test_loader, build_detection_train_loader
 from detectron2.engine import DefaultTrainer
 from detectron2.evaluation import (
     DatasetEvaluator,
@@ -20,12 +19,13 @@ from detectron2.projects.deeplab import build_lr_scheduler
 from detectron2.utils import comm
 from torch import nn
 
-from univs.checkpoint import UnivsCheckpointer
-from univs.data import build_mapper
+from univs.checkpoint import UnivsCheckpointer, load_weights
+from univs.data import build_test_loader, build_train_loader
 from univs.engine.optimizer import build_optimizer
 from univs.engine.video_inference import VideoInference
-from univs.evaluation import build_evaluator
+from univs.evaluation.build import build_evaluator
 from univs.modeling.meta_arch import VideoMaskFormer
+from univs.tracking.segmenter import class_names
 
 logger = logging.getLogger(__name__)
 
@@ -43,16 +43,21 @@ class Trainer(DefaultTrainer):
     @classmethod
     def build_checkpointer(cls, cfg, model: nn.Module, **checkpointables) -> UnivsCheckpointer:
         """Reader and writer of checkpoints in ``OUTPUT_DIR``."""
-        return UnivsCheckpointer(model, cfg.OUTPUT_DIR, cfg=cfg, **checkpointables)
+        return UnivsCheckpointer(
+            model,
+            cfg.OUTPUT_DIR,
+            config=cfg,
+            class_names={name: class_names(name) for name in cfg.DATASETS.TRAIN},
+            **checkpointables,
+        )
 
     @classmethod
     def build_train_loader(cls, cfg):
-        return build_detection_train_loader(cfg, mapper=build_mapper(cfg, is_train=True))
+        return build_train_loader(cfg)
 
     @classmethod
     def build_test_loader(cls, cfg, dataset_name: str):
-        mapper = build_mapper(cfg, is_train=False, dataset_name=dataset_name)
-        return build_detection_test_loader(cfg, dataset_name, mapper=mapper)
+        return build_test_loader(cfg, dataset_name)
 
     @classmethod
     def build_optimizer(cls, cfg, model: nn.Module) -> torch.optim.Optimizer:
@@ -64,14 +69,13 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_evaluator(cls, cfg, dataset_name: str) -> DatasetEvaluator:
-        return build_evaluator(cfg, dataset_name, Path(cfg.OUTPUT_DIR) / "inference" / dataset_name)
+        return build_evaluator(dataset_name, Path(cfg.OUTPUT_DIR) / "inference" / dataset_name)
 
     @classmethod
     def inference_function(cls, cfg, model: nn.Module) -> Callable:
         """What is called with every sample of a test loader: videos go through sessions."""
-        if isinstance(getattr(model, "module", model), VideoMaskFormer):
-            return VideoInference(getattr(model, "module", model), cfg)
-        return model
+        network = getattr(model, "module", model)  # inside of DistributedDataParallel
+        return VideoInference(network, cfg) if isinstance(network, VideoMaskFormer) else model
 
     @classmethod
     def test(cls, cfg, model: nn.Module, evaluators: list | None = None) -> OrderedDict:
@@ -109,15 +113,21 @@ def evaluate(cfg, *, resume: bool = False) -> OrderedDict:
         resume: take the last checkpoint in ``OUTPUT_DIR`` instead.
     """
     model = Trainer.build_model(cfg)
-    Trainer.build_checkpointer(cfg, model).resume_or_load(cfg.MODEL.WEIGHTS, resume=resume)
+    checkpointer = Trainer.build_checkpointer(cfg, model)
+    if resume and checkpointer.has_checkpoint():
+        checkpointer.resume_or_load("", resume=True)
+    elif cfg.MODEL.WEIGHTS:
+        load_weights(model, cfg.MODEL.WEIGHTS, strict=True)
+    else:
+        raise ValueError("there is nothing to evaluate: add MODEL.WEIGHTS model.pth, or --resume")
     results = Trainer.test(cfg, model)
     if comm.is_main_process():
         verify_results(cfg, results)
     return results
 
 
-def warn_if_no_gpu(cfg) -> None:
-    """Train on the CPU, and say so, if the config asks for a GPU that is not there."""
+def use_available_device(cfg) -> None:
+    """Use the CPU, and say so, if the config asks for a GPU that is not there."""
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
         logger.warning("MODEL.DEVICE is %s, but there is no GPU: using the CPU", cfg.MODEL.DEVICE)
         cfg.MODEL.DEVICE = "cpu"

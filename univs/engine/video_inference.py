@@ -17,7 +17,7 @@ class VideoInference:
     def __call__(self, samples: list[dict]) -> list[VideoResult]:
         """
         Args:
-            samples: per video ``frames``, a sequence of RGB uint8 ``(H, W, 3)`` that decodes lazily.
+            samples: per video ``record``, whose ``frames`` decode when they are read.
 
         Returns:
             the result of each video, with as many (track, category) pairs as the config allows.
@@ -27,6 +27,6 @@ class VideoInference:
     def segment(self, sample: dict) -> VideoResult:
         """Segment one video, one frame in memory at a time."""
         with self.segmenter.session(one_category_per_track=False) as session:
-            for frame in sample["frames"]:
+            for frame in sample["record"].frames:
                 session.push(frame)
             return session.finish()

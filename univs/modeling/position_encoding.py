@@ -55,6 +55,21 @@ def sine_encoding_2d(height: int, width: int, channels: int, *, like: Tensor) ->
     return grid.permute(2, 0, 1)
 
 
+def sine_encoding_of_cells(rows: Tensor, columns: Tensor, channels: int) -> Tensor:
+    """Position encoding of single cells whose positions are counted but not normalised.
+
+    Args:
+        rows, columns: ``(*)``, 0-based indices of the cells.
+        channels: number of output channels, a multiple of 4.
+
+    Returns:
+        float32 ``(*, channels)``, the channels of the row first.
+    """
+    return torch.cat(
+        [sine_features(index.float() + 1, channels // 2) for index in (rows, columns)], dim=-1
+    )
+
+
 def sine_encoding_2d_masked(padding: Tensor, channels: int) -> Tensor:
     """Position encoding of grids of which only a part is image.
 
@@ -96,3 +111,33 @@ def sine_encoding_3d(
 def clip_frame_positions(num_frames: int, *, like: Tensor) -> Tensor:
     """Positions ``(T,)`` of the frames of a clip, spread over one turn whatever its length."""
     return _normalised_positions(num_frames, like)
+
+
+def indexed_frame_positions(frame_indices: Tensor, max_frames: int = 128) -> Tensor:
+    """Positions of frames by their index in the video; ``max_frames`` indices are one turn.
+
+    Args:
+        frame_indices: ``(..., T)``; indices beyond ``max_frames`` extrapolate.
+
+    Returns:
+        float32 ``(..., T)`` in radians.
+    """
+    return frame_indices.float() / max_frames * (2 * math.pi)
+
+
+def sine_encoding_points(points: Tensor, frame_positions: Tensor, channels: int) -> Tensor:
+    """Position encoding of single points, in the scale of :func:`sine_encoding_3d`.
+
+    Grids count cells from 1, so a point at the centre of a cell is half a cell off (as published).
+
+    Args:
+        points: ``(..., 2)`` as (x, y), relative to the size of the frame.
+        frame_positions: ``(...)``, broadcastable, position of each point's frame in radians.
+        channels: number of output channels, a multiple of 4.
+
+    Returns:
+        ``(..., channels)``.
+    """
+    x, y = (points * (2 * math.pi)).unbind(-1)
+    parts = [sine_features(axis, channels // 2) for axis in (y, x)]
+    return torch.cat(parts, dim=-1) + sine_features(frame_positions.to(points), channels)

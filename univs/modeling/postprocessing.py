@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import torch
+import torch.nn.functional as F
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
 
@@ -21,14 +22,16 @@ def instance_inference(
     *,
     topk: int,
     keep_classes: Collection[int] | None = None,
+    output_size: tuple[int, int] | None = None,
 ) -> Instances:
     """The best (query, class) pairs as instances.
 
     Args:
         class_logits: ``(Q, K + 1)``.
-        mask_logits: ``(Q, H, W)`` at the output size.
+        mask_logits: ``(Q, H, W)`` at the size at which masks are scored.
         topk: number of pairs.
         keep_classes: drop pairs of other classes, or None to keep all.
+        output_size: (H, W) of the masks that are returned; None: that of ``mask_logits``.
 
     Returns:
         ``Instances`` with ``pred_masks`` (float 0/1, ``(N, H, W)``), ``pred_boxes`` (all zeros),
@@ -42,9 +45,13 @@ def instance_inference(
         keep = torch.isin(classes, torch.as_tensor(sorted(keep_classes), device=classes.device))
         scores, queries, classes = scores[keep], queries[keep], classes[keep]
     mask_logits = mask_logits[queries]
+    inside, area = mask_confidence(mask_logits)
+    mask_scores = inside / (area + 1e-6)
+    if output_size is not None:
+        mask_logits = F.interpolate(
+            mask_logits[None], size=tuple(output_size), mode="bilinear", align_corners=False
+        )[0]
     masks = (mask_logits > 0).to(mask_logits.dtype)
-    inside = (mask_logits.sigmoid() * masks).flatten(1).sum(1)
-    mask_scores = inside / (masks.flatten(1).sum(1) + 1e-6)
 
     instances = Instances(tuple(mask_logits.shape[-2:]))
     instances.pred_masks = masks
@@ -52,6 +59,20 @@ def instance_inference(
     instances.scores = scores * mask_scores
     instances.pred_classes = classes
     return instances
+
+
+def mask_confidence(mask_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of the probabilities inside of each mask, and its area in pixels.
+
+    Args:
+        mask_logits: ``(M, H, W)``.
+
+    Returns:
+        two tensors ``(M,)``; their quotient tells how sure the model is of a mask.
+    """
+    inside = mask_logits > 0
+    probabilities = mask_logits.sigmoid() * inside
+    return probabilities.flatten(1).sum(1), inside.flatten(1).sum(1).to(probabilities.dtype)
 
 
 def panoptic_inference(

@@ -16,13 +16,32 @@ class ClipTargets:
     Attributes:
         labels: int64 ``(N,)``, contiguous class of each object.
         masks: bool ``(N, T, H, W)`` at the padded input size; empty where an object is absent.
+        ids: int64 ``(N, T)``, the identity of each object, -1 in frames in which it is absent; None
+            where identities play no role.
     """
 
     labels: Tensor
     masks: Tensor
+    ids: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def frame(self, index: int) -> ClipTargets:
+        """The objects that are visible in frame ``index``, as a clip of that frame."""
+        visible = self.ids[:, index] >= 0
+        frame = slice(index, index + 1)
+        return ClipTargets(
+            labels=self.labels[visible],
+            masks=self.masks[visible, frame],
+            ids=self.ids[visible, frame],
+        )
+
+    def frames(self, start: int, stop: int) -> ClipTargets:
+        """All objects in frames ``start`` to ``stop``, also those that are absent there."""
+        return ClipTargets(
+            labels=self.labels, masks=self.masks[:, start:stop], ids=self.ids[:, start:stop]
+        )
 
 
 def mask_tensor(masks: object) -> Tensor:
@@ -53,10 +72,11 @@ def clip_targets(frames: list, size: tuple[int, int]) -> ClipTargets:
     classes = torch.stack([frame.gt_classes for frame in frames], dim=1)  # N T
     masks = [pad_masks(mask_tensor(frame.gt_masks), size) for frame in frames]
     masks = torch.stack(masks, dim=1) & (ids != -1)[..., None, None]  # N T H W
-    visible = masks.flatten(1).any(1)
+    ids = torch.where(masks.flatten(2).any(2), ids, -1)
+    visible = (ids != -1).any(1)
     # Absent frames may carry class -1, so the maximum is the class.
     labels = classes[visible].amax(1)
-    return ClipTargets(labels=labels, masks=masks[visible])
+    return ClipTargets(labels=labels, masks=masks[visible], ids=ids[visible])
 
 
 def pad_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:

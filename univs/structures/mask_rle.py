@@ -13,6 +13,9 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 
+_MOST_AREAS = 255  # pycocotools counts the masks of one call in a byte
+
+
 class Rle(TypedDict):
     """A binary mask in COCO's compressed run-length encoding.
 
@@ -97,8 +100,9 @@ def rle_areas(rles: Sequence[Rle | None]) -> np.ndarray:
     """Number of foreground pixels of N masks: [N] int64; None counts 0."""
     areas = np.zeros(len(rles), dtype=np.int64)
     present = [index for index, rle in enumerate(rles) if rle is not None]
-    if present:
-        areas[present] = coco_mask.area([rles[index] for index in present])
+    for start in range(0, len(present), _MOST_AREAS):
+        chunk = present[start : start + _MOST_AREAS]
+        areas[chunk] = coco_mask.area([rles[index] for index in chunk])
     return areas
 
 

@@ -1,6 +1,8 @@
 """Clips to tracks: all state of a video while it is being segmented."""
 
+from univs.tracking.genvis_tracker import GenvisSession
 from univs.tracking.segmenter import Segmenter, load
 from univs.tracking.session import VideoSession
+from univs.tracking.vita_tracker import VitaSession
 
-__all__ = ["Segmenter", "VideoSession", "load"]
+__all__ = ["GenvisSession", "Segmenter", "VideoSession", "VitaSession", "load"]

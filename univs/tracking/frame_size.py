@@ -36,16 +36,25 @@ class FrameSize:
         resized = self._transform.apply_image(frame)
         return torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1)))
 
-    def restore(self, mask_logits: Tensor, stride: int = 4) -> Tensor:
-        """Mask logits ``(M, h', w')`` of the padded input -> ``(M, H, W)`` of the original frame.
+    def upsample(self, mask_logits: Tensor, stride: int = 4) -> Tensor:
+        """Mask logits ``(M, h', w')`` of the padded input -> ``(M, h, w)`` of the network's input.
 
         The padded size is ``stride`` times the size of the logits.
         """
         padded = [stride * size for size in mask_logits.shape[-2:]]
         height, width = self.resized
-        logits = _bilinear(mask_logits, padded)[:, :height, :width]
-        return _bilinear(logits, self.original)
+        return _bilinear(mask_logits, padded)[:, :height, :width]
+
+    def restore(self, mask_logits: Tensor, stride: int = 4) -> Tensor:
+        """Mask logits ``(M, h', w')`` of the padded input -> ``(M, H, W)`` of the original frame."""
+        return self.to_original(self.upsample(mask_logits, stride))
+
+    def to_original(self, maps: Tensor) -> Tensor:
+        """``(M, h, w)`` of the network's input -> ``(M, H, W)`` of the original frame."""
+        return _bilinear(maps, self.original)
 
 
 def _bilinear(maps: Tensor, size: list[int] | tuple[int, int]) -> Tensor:
-    return F.interpolate(maps[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
+    # Masks are the batch, which may be empty.
+    resized = F.interpolate(maps[:, None], size=tuple(size), mode="bilinear", align_corners=False)
+    return resized[:, 0]

@@ -10,10 +10,14 @@ from detectron2.data import MetadataCatalog
 from detectron2.modeling import build_model
 from torch import nn
 
-import univs.modeling  # noqa: F401  registers the architectures
 from univs.checkpoint import load_weights
 from univs.config import load_config
+from univs.data import register_datasets
+from univs.modeling.meta_arch import Genvis, Vita
+from univs.tracking.genvis_tracker import GenvisSession
+from univs.tracking.instance_session import InstanceSession
 from univs.tracking.session import VideoSession
+from univs.tracking.vita_tracker import VitaSession
 
 
 class Segmenter:
@@ -33,19 +37,43 @@ class Segmenter:
         """
         self.model = model.eval()
         self.class_names = list(class_names)
-        self._session_options = {
-            "clip_length": cfg.TEST.CLIP_LENGTH or cfg.INPUT.SAMPLING_FRAME_NUM,
-            "min_size": cfg.INPUT.MIN_SIZE_TEST,
-            "max_size": cfg.INPUT.MAX_SIZE_TEST,
-            "mask_threshold": cfg.TEST.MASK_SCORE_THRESHOLD,
-            "max_tracks": cfg.TEST.DETECTIONS_PER_IMAGE,
-        }
+        self._session_class, self._session_options = _session(self.model, cfg)
 
-    def session(self, *, one_category_per_track: bool = True) -> VideoSession:
-        """Begin a video; see :class:`~univs.tracking.session.VideoSession`."""
-        return VideoSession(
+    def session(self, *, one_category_per_track: bool = True) -> VideoSession | InstanceSession:
+        """Begin a video.
+
+        Args:
+            one_category_per_track: see :func:`~univs.tracking.instance_tracks.best_pairs`.
+
+        Returns:
+            the session of the model's meta-architecture; all have the verbs ``push``, ``flush``,
+            ``finish`` and ``reset``, and all are context managers.
+        """
+        return self._session_class(
             self.model, one_category_per_track=one_category_per_track, **self._session_options
         )
+
+
+def _session(model: nn.Module, cfg) -> tuple[type, dict]:
+    """Class of the sessions of a model, and what the config says about them."""
+    options = {
+        "min_size": cfg.INPUT.MIN_SIZE_TEST,
+        "max_size": cfg.INPUT.MAX_SIZE_TEST,
+        "max_tracks": cfg.TEST.DETECTIONS_PER_IMAGE,
+    }
+    if isinstance(model, Genvis):  # which is a Vita, too
+        return GenvisSession, {**options, "mask_threshold": cfg.TEST.MASK_SCORE_THRESHOLD}
+    if isinstance(model, Vita):
+        return VitaSession, {
+            **options,
+            "chunk_length": cfg.MODEL.VITA.TEST_RUN_CHUNK_SIZE,
+            "num_cached_frames": cfg.MODEL.VITA.TEST_CACHE_FRAMES,
+        }
+    return VideoSession, {
+        **options,
+        "clip_length": cfg.TEST.CLIP_LENGTH or cfg.INPUT.SAMPLING_FRAME_NUM,
+        "mask_threshold": cfg.TEST.MASK_SCORE_THRESHOLD,
+    }
 
 
 def load(
@@ -69,6 +97,7 @@ def load(
         univs.checkpoint.CheckpointMismatchError: the weights are for another model.
     """
     cfg = load_config(config_file, options)
+    register_datasets()
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     cfg.MODEL.DEVICE = str(device)
@@ -79,14 +108,18 @@ def load(
         )
     model = build_model(cfg)
     load_weights(model, weights, strict=True)
-    return Segmenter(model, cfg, class_names(cfg))
+    return Segmenter(model, cfg, _class_names(cfg))
 
 
-def class_names(cfg) -> list[str]:
-    """Names of the categories of the config's first dataset; ``class 0``, ... if it has none."""
-    datasets = (*cfg.DATASETS.TEST, *cfg.DATASETS.TRAIN)
-    names = []
-    if datasets:
-        metadata = MetadataCatalog.get(datasets[0])
-        names = metadata.get("thing_classes") or metadata.get("stuff_classes") or []
-    return list(names) or [f"class {i}" for i in range(cfg.MODEL.SEM_SEG_HEAD.NUM_CLASSES)]
+def class_names(dataset_name: str) -> list[str]:
+    """Names of the contiguous categories of a registered dataset; empty if it has none."""
+    metadata = MetadataCatalog.get(dataset_name)
+    return list(metadata.get("thing_classes", [])) or list(metadata.get("stuff_classes", []))
+
+
+def _class_names(cfg) -> list[str]:
+    for dataset_name in (*cfg.DATASETS.TEST, *cfg.DATASETS.TRAIN):
+        names = class_names(dataset_name)
+        if names:
+            return names
+    return [f"class {index}" for index in range(cfg.MODEL.SEM_SEG_HEAD.NUM_CLASSES)]

@@ -4,7 +4,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from univs.modeling.losses.point_sampling import sample_masks, sample_points, uncertain_points
+from univs.modeling.losses.point_sampling import (
+    sample_label_maps,
+    sample_masks,
+    sample_points,
+    uncertain_points,
+)
 
 
 @settings(deadline=None, max_examples=30)
@@ -27,3 +32,9 @@ def test_uncertain_points_lie_where_logits_are_near_zero():
     points = uncertain_points(logits, 10, oversample_ratio=400.0, importance_sample_ratio=1.0)
     assert points.shape == (1, 10, 2)
     assert (points[..., 0] - 0.5).abs().max() < 0.1
+
+
+def test_labels_are_those_of_the_nearest_pixel():
+    labels = torch.arange(6).view(1, 2, 3)
+    points = torch.tensor([[[0.0, 0.0], [0.3, 0.4], [0.4, 0.6], [0.999, 0.999]]])
+    assert sample_label_maps(labels, points).tolist() == [[0, 0, 4, 5]]

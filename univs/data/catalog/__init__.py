@@ -1,7 +1,7 @@
 """The catalogue: which datasets there are, where they lie, and what their classes are."""
 
 from univs.data.catalog.classes import ClassTable, class_table, domains
-from univs.data.catalog.entry import DatasetEntry, DatasetNotFoundError, Location, datasets_root
+from univs.data.catalog.entry import DatasetEntry, DatasetNotFoundError, Location
 from univs.data.catalog.reading import load_records
 from univs.data.catalog.registration import (
     all_entries,
@@ -9,6 +9,7 @@ from univs.data.catalog.registration import (
     register_dataset,
     register_datasets,
 )
+from univs.data.toy.registration import datasets_root
 
 __all__ = [
     "ClassTable",

@@ -1,4 +1,4 @@
-"""Class lists. Each lies in ``class_tables/<domain>.json``; categories of records are positions in it."""
+"""Class lists, in ``class_tables/<domain>.json``; categories of records are positions in them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -11,14 +11,6 @@ from univs.data.catalog.classes import ClassTable
 
 class DatasetNotFoundError(FileNotFoundError):
     """Files of a dataset are missing; the message says which were tried and how to get them."""
-
-
-def datasets_root() -> Path:
-    """Root of all datasets: ``$UNIVS_DATASETS``, ``$DETECTRON2_DATASETS``, or ``./datasets``."""
-    for variable in ("UNIVS_DATASETS", "DETECTRON2_DATASETS"):
-        if os.environ.get(variable):
-            return Path(os.environ[variable]).expanduser()
-    return Path("datasets")
 
 
 @dataclass(frozen=True)
@@ -31,7 +23,8 @@ class Location:
         masks: folder of mask images.
         videos: text file that lists the videos of the split.
         categories: file of the classes or objects, if ``annotations`` does not hold them.
-        truth: file or folder to score results against, if ``annotations`` or ``masks`` do not hold it.
+        truth: file or folder to score results against, if ``annotations`` or ``masks`` do not hold
+            it.
     """
 
     image_root: str
@@ -47,7 +40,7 @@ class Location:
         return Location(**{k: None if v is None else str(root / v) for k, v in values})
 
     def missing(self) -> list[str]:
-        """Paths of this location (already below a root) that do not exist; ``truth`` may be absent."""
+        """Paths (already below a root) that do not exist; ``truth`` may be absent."""
         paths = (self.image_root, self.annotations, self.masks, self.videos, self.categories)
         return [path for path in paths if path is not None and not Path(path).exists()]
 
@@ -60,13 +53,17 @@ class DatasetEntry:
         name: canonical name.
         layout: key of ``univs.data.catalog.reading.READERS``: how its files are read.
         locations: candidates in order of preference; the first that is complete is used.
-        evaluator_type: what its results are scored with; empty for training sets without a protocol.
+        evaluator_type: what its results are scored with; empty for training sets without a
+            protocol.
         classes: the class list; None if targets are not given by class.
         domain: name of the class list; None if targets are not given by class.
         aliases: further names, such as those of the original projects.
         page: where to get it.
         remedy: what to do if it is missing; empty: download it from ``page``.
         count: number of videos or images of the official download, for verification.
+        category_map: 0-based category by the file's category id, for a dataset that is read with
+            the classes of another one; its other categories are left out. None: positions in
+            ``classes``.
     """
 
     name: str
@@ -79,6 +76,7 @@ class DatasetEntry:
     page: str = ""
     remedy: str = ""
     count: int | None = None
+    category_map: Mapping[int, int] | None = None
 
     def locate(self, root: Path) -> Location:
         """The first complete location below ``root``.
@@ -97,7 +95,8 @@ class DatasetEntry:
         raise DatasetNotFoundError(
             f"Dataset {self.name!r} was not found. Tried, in this order:\n"
             + "\n".join(tried)
-            + f"\n{remedy}\nThe root of all datasets is {root}; set UNIVS_DATASETS to use another one."
+            + f"\n{remedy}\nThe root of all datasets is {root}; set UNIVS_DATASETS to use another "
+            "one."
         )
 
     def preferred(self, root: Path) -> Location:

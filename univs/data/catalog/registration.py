@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
-
 from univs.data.catalog.classes import ClassTable
 from univs.data.catalog.entries import ENTRIES
-from univs.data.catalog.entry import DatasetEntry, Location, datasets_root
+from univs.data.catalog.entry import DatasetEntry, Location
 from univs.data.catalog.reading import READERS, load_records
 from univs.data.catalog.toy import toy_entries
+from univs.data.toy.registration import datasets_root
 
 
 def all_entries() -> dict[str, DatasetEntry]:

@@ -11,7 +11,7 @@ _EVALUATORS = {
     "vis": "ytvis",
     "vps": "video_panoptic_seg",
     "vss": "video_semantic_seg",
-    "pet": "burst",
+    "pet": "burst_point",
     "instance": "coco",
     "panoptic": "coco_panoptic_seg",
 }

@@ -1,13 +1,14 @@
 """The json of YouTube-VIS and OVIS, and the extended form of it that other projects convert to.
 
 ``videos`` have ``file_names`` relative to the image folder; ``annotations`` have, per frame, a
-segmentation (run lengths or polygons) and a box, or null where the object is absent. Test files have
-no annotations, or null.
+segmentation (run lengths or polygons) and a box, or null where the object is absent. Test files
+have no annotations, or null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,8 @@ def read_youtube_vis(
 ) -> list[VideoRecord]:
     """Read the videos of a YouTube-VIS style json in ascending order of their ids.
 
-    An object is absent from a frame whose segmentation is null or empty (if the file has none at all,
-    whose box is null). Categories become their rank among the ids of the file.
+    An object is absent from a frame whose segmentation is null or empty (if the file has none at
+    all, whose box is null). Categories become their rank among the ids of the file.
 
     Args:
         json_file: the annotations.
@@ -45,14 +46,19 @@ def read_youtube_vis(
         category_ids: the official ids the file must have; None accepts any.
 
     Raises:
-        AnnotationError: the file is damaged or contradicts itself. The message names the file and the
-            video or annotation.
+        AnnotationError: the file is damaged or contradicts itself. The message names the file and
+            the video or annotation.
     """
-    content = read_json(json_file, keys=("videos", "categories"))
+    content = read_json(
+        json_file,
+        keys=("videos", "categories"),
+        convert={"annotations": lambda item: _Track.parse(item, json_file)},
+    )
     ranks = contiguous_ids(content["categories"], json_file)
     if category_ids is not None and sorted(ranks) != list(category_ids):
         raise AnnotationError(
-            f"{json_file} has the category ids {sorted(ranks)}, but {dataset} has {list(category_ids)}."
+            f"{json_file} has the category ids {sorted(ranks)}, but {dataset} has "
+            f"{list(category_ids)}."
         )
     videos = content["videos"]
     sizes: dict[OfficialId, tuple[int, int]] = {}
@@ -72,31 +78,22 @@ def read_youtube_vis(
 
     objects: dict[OfficialId, list[ObjectRecord]] = {video: [] for video in sizes}
     seen: set[tuple[OfficialId, OfficialId]] = set()  # (video, annotation)
-    for annotation in _consume(content.pop("annotations", None)):
-        where = f"{json_file}: annotation {annotation.get('id')!r}"
-        require(annotation, ("id", "video_id", "category_id"), where)
-        video = annotation["video_id"]
+    for track in content.get("annotations") or ():
+        where = f"{json_file}: annotation {track.official_id!r}"
+        video = track.video
         if video not in sizes:
             raise AnnotationError(f"{where} belongs to video {video!r}, which is not listed.")
-        if (video, annotation["id"]) in seen:
+        if (video, track.official_id) in seen:
             raise AnnotationError(f"{where} occurs more than once in video {video!r}.")
-        seen.add((video, annotation["id"]))
-        if annotation["category_id"] not in ranks:
+        seen.add((video, track.official_id))
+        if track.category not in ranks:
             raise AnnotationError(
-                f"{where} has category {annotation['category_id']}, which is not among the "
-                f"{len(ranks)} categories of the file."
+                f"{where} has category {track.category}, which is not among the {len(ranks)} "
+                "categories of the file."
             )
+        track.check(sizes[video], len(frames[video]), where)
         siblings = objects[video]
-        siblings.append(
-            _object_record(
-                annotation,
-                number=len(siblings),
-                category=ranks[annotation["category_id"]],
-                size=sizes[video],
-                num_frames=len(frames[video]),
-                where=where,
-            )
-        )
+        siblings.append(track.record(len(siblings), ranks[track.category], sizes[video]))
     fps = {video["id"]: video.get("framerate") for video in videos}
     return [
         VideoRecord(
@@ -113,56 +110,83 @@ def read_youtube_vis(
     ]
 
 
-def _consume(annotations: list[dict] | None) -> Iterator[dict]:
-    """Yield annotations in order and let go of each, so that the memory peak is that of the json."""
-    annotations = annotations or []
-    annotations.reverse()
-    while annotations:
-        yield annotations.pop()
+@dataclass(slots=True)
+class _Track:
+    """An annotation in the form of records, before it is known what its video and category are."""
 
+    official_id: OfficialId
+    video: OfficialId
+    category: int
+    is_crowd: bool
+    num_entries: int
+    frames: tuple[int, ...]
+    segments: tuple[bytes | tuple[bytes, ...], ...] | None  # None: there are boxes only
+    boxes: np.ndarray | None
+    size: tuple[int, int] | None  # of the run lengths
 
-def _object_record(
-    annotation: dict,
-    *,
-    number: int,
-    category: int,
-    size: tuple[int, int],
-    num_frames: int,
-    where: str,
-) -> ObjectRecord:
-    segmentations = annotation.get("segmentations")
-    boxes = annotation.get("bboxes")
-    values = boxes if segmentations is None else segmentations
-    if values is None:
-        raise AnnotationError(f"{where} has neither 'segmentations' nor 'bboxes'.")
-    if len(values) != num_frames:
-        kind = "boxes" if segmentations is None else "segmentations"
-        raise AnnotationError(
-            f"{where} has {len(values)} {kind}, its video {annotation['video_id']!r} has "
-            f"{num_frames} frames."
+    @classmethod
+    def parse(cls, annotation: dict, json_file: str | Path) -> _Track:
+        where = f"{json_file}: annotation {annotation.get('id')!r}"
+        require(annotation, ("id", "video_id", "category_id"), where)
+        segmentations, boxes = annotation.get("segmentations"), annotation.get("bboxes")
+        if segmentations is None and boxes is None:
+            raise AnnotationError(f"{where} has neither 'segmentations' nor 'bboxes'.")
+        segments = size = None
+        if segmentations is None:
+            shown = tuple(frame for frame, box in enumerate(boxes) if box)
+        else:
+            present = {}
+            for frame, segmentation in enumerate(segmentations):
+                try:
+                    segment, size = parse_segmentation(segmentation, size)
+                except MaskError as error:
+                    raise AnnotationError(f"{where}, frame {frame}: {error}.") from error
+                if segment is not None:
+                    present[frame] = segment
+            shown, segments = tuple(present), tuple(present.values())
+        return cls(
+            official_id=annotation["id"],
+            video=annotation["video_id"],
+            category=annotation["category_id"],
+            is_crowd=bool(annotation.get("iscrowd", 0)),
+            num_entries=len(boxes if segmentations is None else segmentations),
+            frames=shown,
+            segments=segments,
+            boxes=_corners(boxes, shown),
+            size=size,
         )
-    masks = corners = None
-    if segmentations is not None:
-        segments = {}
-        for frame, segmentation in enumerate(segmentations):
-            try:
-                segment = parse_segmentation(segmentation, size)
-            except MaskError as error:
-                raise AnnotationError(f"{where}, frame {frame}: {error}.") from error
-            if segment is not None:
-                segments[frame] = segment
-        present = tuple(segments)
-        masks = RleMasks(size=size, frames=present, segments=tuple(segments.values()))
-    else:
-        present = tuple(frame for frame, box in enumerate(boxes) if box)
-        corners = np.array([boxes[frame] for frame in present], dtype=np.float32).reshape(-1, 4)
-        corners[:, 2:] += corners[:, :2]
-    return ObjectRecord(
-        id=number,
-        official_id=annotation["id"],
-        category=category,
-        masks=masks,
-        frames=present,
-        boxes=corners,
-        is_crowd=bool(annotation.get("iscrowd", 0)),
-    )
+
+    def check(self, size: tuple[int, int], num_frames: int, where: str) -> None:
+        """Raise an AnnotationError unless the track fits a video of ``size`` and length."""
+        if self.num_entries != num_frames:
+            kind = "boxes" if self.segments is None else "segmentations"
+            raise AnnotationError(
+                f"{where} has {self.num_entries} {kind}, its video {self.video!r} has {num_frames} "
+                "frames."
+            )
+        if self.size is not None and self.size != size:
+            raise AnnotationError(
+                f"{where} has masks of size {self.size[0]}x{self.size[1]} (height x width), its "
+                f"video {self.video!r} is {size[0]}x{size[1]}."
+            )
+
+    def record(self, number: int, category: int, size: tuple[int, int]) -> ObjectRecord:
+        masks = None if self.segments is None else RleMasks(size, self.frames, self.segments)
+        return ObjectRecord(
+            id=number,
+            official_id=self.official_id,
+            category=category,
+            masks=masks,
+            frames=self.frames,
+            boxes=self.boxes,
+            is_crowd=self.is_crowd,
+        )
+
+
+def _corners(boxes: Sequence | None, frames: tuple[int, ...]) -> np.ndarray | None:
+    """Boxes [x, y, width, height] of ``frames`` as corners; None unless each of them has one."""
+    if boxes is None or not all(frame < len(boxes) and boxes[frame] for frame in frames):
+        return None
+    corners = np.array([boxes[frame] for frame in frames]).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    return corners

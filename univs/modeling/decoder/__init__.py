@@ -4,14 +4,27 @@ from univs.modeling.decoder.masked_attention import (
     MultiScaleMaskedTransformerDecoder,
     VideoMultiScaleMaskedTransformerDecoder,
 )
-from univs.modeling.decoder.predictions import DecoderOutput, QueryPredictions
+from univs.modeling.decoder.predictions import (
+    DecoderOutput,
+    PromptedOutput,
+    PromptedPredictions,
+    PromptQueries,
+    QueryPredictions,
+)
 from univs.modeling.decoder.registry import TRANSFORMER_DECODER_REGISTRY, build_transformer_decoder
+from univs.modeling.decoder.univs import VideoMultiScaleMaskedTransformerDecoderUniVS
+from univs.modeling.decoder.tarvis import TarVisDecoder
 
 __all__ = [
     "TRANSFORMER_DECODER_REGISTRY",
     "DecoderOutput",
     "MultiScaleMaskedTransformerDecoder",
+    "PromptQueries",
+    "PromptedOutput",
+    "PromptedPredictions",
     "QueryPredictions",
+    "TarVisDecoder",
     "VideoMultiScaleMaskedTransformerDecoder",
+    "VideoMultiScaleMaskedTransformerDecoderUniVS",
     "build_transformer_decoder",
 ]

@@ -36,3 +36,52 @@ class DecoderOutput:
     def heads(self) -> list[QueryPredictions]:
         """All heads in the order of computation."""
         return [*self.auxiliary, self.final]
+
+
+@dataclass
+class PromptedPredictions(QueryPredictions):
+    """Predictions of a decoder whose queries differ from frame to frame.
+
+    Queries are the learnable ones first, then those of P prompts.
+
+    Attributes:
+        class_logits: ``(B, Q, K)`` for all rows of the concept table; for expressions ``(B, Q, P)``,
+            similarities to their sentences. There is no "no object".
+        queries: ``(B, Q, T, C)`` normalised query features of each frame.
+        attention_mask: bool ``(B, T, Q, h' * w')``, per frame.
+        prompt_similarity: ``(B, Q, P)``, mean cosine of each query with those of the prompts; for
+            expressions at inference only.
+    """
+
+    prompt_similarity: Tensor | None = None
+
+
+@dataclass
+class PromptedOutput(DecoderOutput):
+    """Predictions of learnable and prompt queries by all heads.
+
+    Attributes:
+        decoded: ``(B, Q, T, C)``, the final queries before their normalisation.
+        prompts: the initial prompt queries and what ProCA attended to; None without prompts.
+    """
+
+    decoded: Tensor | None = None
+    prompts: PromptQueries | None = None
+
+
+@dataclass
+class PromptQueries:
+    """P prompts of B clips as the decoder starts with them.
+
+    Attributes:
+        content: ``(B, T, P, C)``, the initial queries.
+        position: ``(B, T, P, C)``, their position.
+        tokens: ``(B, G, P, L, C)``, what ProCA attends to besides the query itself; G is T, or 1 if
+            the tokens are the same for all frames.
+        token_positions: ``(B, G, P, L, C)``, or None: then ProCA uses no positions at all.
+    """
+
+    content: Tensor
+    position: Tensor
+    tokens: Tensor
+    token_positions: Tensor | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
+
 import torch
 import torch.nn.functional as F
 from detectron2.utils import comm
@@ -58,10 +60,27 @@ class SetCriterion(nn.Module):
             ``loss_ce``, ``loss_mask`` and ``loss_dice`` of the final head, and the same names with
             suffix ``_i`` of auxiliary head i.
         """
-        heads = [output.final, *output.auxiliary]
-        matches = self.matcher(heads, targets)
-        num_masks = average_number_of_masks(targets, output.final.class_logits.device)
+        return self.losses(output, targets, self.match(output, targets))
+
+    def match(self, output: DecoderOutput, targets: list[ClipTargets]) -> list[list[Match]]:
+        """Matches of every head, the final one first, and of every clip."""
+        return self.matcher([output.final, *output.auxiliary], targets)
+
+    def losses(
+        self,
+        output: DecoderOutput,
+        targets: list[ClipTargets],
+        matches: list[list[Match]],
+        num_masks: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """As :meth:`forward`, for matches that are given as :meth:`match` returns them.
+
+        Mask losses are divided by ``num_masks``; by default the average number of targets.
+        """
+        if num_masks is None:
+            num_masks = average_number_of_masks(targets, output.final.class_logits.device)
         losses = {}
+        heads = [output.final, *output.auxiliary]
         for index, (head, head_matches) in enumerate(zip(heads, matches, strict=True)):
             suffix = "" if index == 0 else f"_{index - 1}"
             head_losses = {
@@ -98,30 +117,74 @@ class SetCriterion(nn.Module):
         num_masks: Tensor,
     ) -> dict[str, Tensor]:
         """Mask and dice losses of matched pairs, each frame of a pair a mask of its own."""
-        device = head.mask_logits.device
-        predicted = [
-            masks[queries.to(device)]
-            for masks, (queries, _) in zip(head.mask_logits, matches, strict=True)
-        ]
-        true = [
-            target.masks[objects.to(device)]
-            for target, (_, objects) in zip(targets, matches, strict=True)
-        ]
-        logits = torch.cat(predicted).flatten(0, 1)[:, None].float()  # pairs*T 1 h w
-        masks = torch.cat(true).flatten(0, 1)  # pairs*T H W
-        points = uncertain_points(
-            logits, self.num_points, self.oversample_ratio, self.importance_sample_ratio
+        logits, masks = matched_masks(
+            head.mask_logits, [target.masks for target in targets], matches
         )
-        rows = torch.arange(len(masks), device=device)
-        point_targets = sample_masks(masks, rows, points)
-        point_logits = sample_points(logits, points).squeeze(1)  # pairs*T P
-        return {
-            "loss_mask": mask_bce_loss(point_logits, point_targets, num_masks),
-            "loss_dice": mask_dice_loss(point_logits, point_targets, num_masks),
-        }
+        return mask_losses_at_points(
+            logits,
+            masks,
+            num_masks,
+            num_points=self.num_points,
+            oversample_ratio=self.oversample_ratio,
+            importance_sample_ratio=self.importance_sample_ratio,
+        )
 
 
-def average_number_of_masks(targets: list[ClipTargets], device: torch.device) -> Tensor:
+def matched_masks(
+    mask_logits: Tensor, masks: list[Tensor], matches: list[Match]
+) -> tuple[Tensor, Tensor]:
+    """Gather the masks of matched pairs, each frame of a pair a mask of its own.
+
+    Args:
+        mask_logits: ``(B, Q, T, h, w)``.
+        masks: of each of the B clips, bool ``(N, T, H, W)``.
+        matches: of each of the B clips.
+
+    Returns:
+        logits ``(R, 1, h, w)`` in float32 and masks ``(R, H, W)`` of R = pairs * T.
+    """
+    device = mask_logits.device
+    predicted = [
+        clip[queries.to(device)] for clip, (queries, _) in zip(mask_logits, matches, strict=True)
+    ]
+    true = [clip[objects.to(device)] for clip, (_, objects) in zip(masks, matches, strict=True)]
+    return torch.cat(predicted).flatten(0, 1)[:, None].float(), torch.cat(true).flatten(0, 1)
+
+
+def mask_losses_at_points(
+    mask_logits: Tensor,
+    masks: Tensor,
+    num_masks: Tensor | float,
+    *,
+    num_points: int,
+    oversample_ratio: float,
+    importance_sample_ratio: float,
+    frames_per_mask: int = 1,
+) -> dict[str, Tensor]:
+    """``loss_mask`` and ``loss_dice`` of R pairs at points drawn for each pair.
+
+    Args:
+        mask_logits: ``(R, 1, h, w)``.
+        masks: bool ``(R, H, W)``.
+        num_masks: normaliser.
+        num_points, oversample_ratio, importance_sample_ratio: see
+            :func:`~univs.modeling.losses.point_sampling.uncertain_points`.
+        frames_per_mask: adjacent pairs that are frames of one mask: their points are compared
+            together.
+    """
+    points = uncertain_points(mask_logits, num_points, oversample_ratio, importance_sample_ratio)
+    rows = torch.arange(len(masks), device=masks.device)
+    point_targets = sample_masks(masks, rows, points)  # R P
+    point_logits = sample_points(mask_logits, points).squeeze(1)  # R P
+    together = frames_per_mask * num_points
+    point_targets, point_logits = point_targets.view(-1, together), point_logits.view(-1, together)
+    return {
+        "loss_mask": mask_bce_loss(point_logits, point_targets, num_masks),
+        "loss_dice": mask_dice_loss(point_logits, point_targets, num_masks),
+    }
+
+
+def average_number_of_masks(targets: Sequence[Sized], device: torch.device) -> Tensor:
     """Number of targets per process, averaged over all processes, at least 1."""
     count = torch.as_tensor(float(sum(len(target) for target in targets)), device=device)
     if comm.get_world_size() > 1:

@@ -60,6 +60,18 @@ class HungarianMatcher:
         Returns:
             matches, indexed by head, then by clip.
         """
+        return [
+            [
+                tuple(torch.from_numpy(side) for side in linear_sum_assignment(cost))
+                for cost in of_clips
+            ]
+            for of_clips in self.weighted_costs(heads, targets)
+        ]
+
+    def weighted_costs(
+        self, heads: list[QueryPredictions], targets: list[ClipTargets]
+    ) -> list[list[np.ndarray]]:
+        """Cost ``(Q, N)`` of every pair, finite, indexed by head, then by clip."""
         # All costs are computed first, so that a GPU is waited for once.
         costs = [
             self._weighted(self.costs(head, clip, target))
@@ -69,11 +81,11 @@ class HungarianMatcher:
         on_cpu = torch.cat([cost.flatten() for cost in costs]).cpu().numpy()
         on_cpu = np.nan_to_num(on_cpu, nan=_WORST_COST, posinf=_WORST_COST, neginf=-_WORST_COST)
         ends = np.cumsum([cost.numel() for cost in costs])[:-1]
-        matches = [
-            tuple(torch.from_numpy(side) for side in linear_sum_assignment(flat.reshape(cost.shape)))
+        finite = [
+            flat.reshape(cost.shape)
             for flat, cost in zip(np.split(on_cpu, ends), costs, strict=True)
         ]
-        return [matches[i : i + len(targets)] for i in range(0, len(matches), len(targets))]
+        return [finite[i : i + len(targets)] for i in range(0, len(finite), len(targets))]
 
     def costs(self, head: QueryPredictions, clip: int, target: ClipTargets) -> MatchingCosts:
         """Unweighted costs between the queries and the targets of one clip of the batch.
@@ -92,10 +104,14 @@ class HungarianMatcher:
             logits = logits.view(num_queries, -1)  # Q T*P
             sampled = sampled.view(len(target), num_frames * self.num_points)  # N T*P
             return MatchingCosts(
-                classes=class_cost(head.class_logits[clip].float(), target.labels),
+                classes=self.class_costs(head.class_logits[clip].float(), target),
                 masks=pairwise_bce_cost(logits, sampled),
                 dice=pairwise_dice_cost(logits, sampled),
             )
+
+    def class_costs(self, class_logits: Tensor, target: ClipTargets) -> Tensor:
+        """Cost of giving each query the class of each target: ``(Q, K + 1)`` -> ``(Q, N)``."""
+        return class_cost(class_logits, target.labels)
 
     def _weighted(self, costs: MatchingCosts) -> Tensor:
         return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -49,6 +51,22 @@ def sample_masks(masks: Tensor, rows: Tensor, points: Tensor) -> Tensor:
     return sampled
 
 
+def sample_label_maps(labels: Tensor, points: Tensor) -> Tensor:
+    """Sample maps of integers at the nearest pixels.
+
+    Args:
+        labels: int64 ``(R, H, W)``.
+        points: ``(R, P, 2)`` as (x, y) in [0, 1), where 0 and 1 are the outer edges of the map.
+
+    Returns:
+        int64 ``(R, P)``.
+    """
+    height, width = labels.shape[-2:]
+    columns = (points[..., 0] * width - 0.5).round().long().clamp(0, width - 1)
+    rows = (points[..., 1] * height - 0.5).round().long().clamp(0, height - 1)
+    return labels.flatten(1).gather(1, rows * width + columns)
+
+
 @torch.no_grad()
 def uncertain_points(
     mask_logits: Tensor, num_points: int, oversample_ratio: float, importance_sample_ratio: float
@@ -65,11 +83,44 @@ def uncertain_points(
     Returns:
         ``(R, P, 2)`` as (x, y) in [0, 1).
     """
-    num_masks, device = len(mask_logits), mask_logits.device
-    candidates = torch.rand(num_masks, int(num_points * oversample_ratio), 2, device=device)
-    uncertainty = -sample_points(mask_logits, candidates).squeeze(1).abs()  # R candidates
+
+    def uncertainty(candidates: Tensor) -> Tensor:
+        return -sample_points(mask_logits, candidates).squeeze(1).abs()
+
+    return points_by_uncertainty(
+        uncertainty,
+        len(mask_logits),
+        num_points,
+        oversample_ratio,
+        importance_sample_ratio,
+        device=mask_logits.device,
+    )
+
+
+@torch.no_grad()
+def points_by_uncertainty(
+    uncertainty: Callable[[Tensor], Tensor],
+    num_maps: int,
+    num_points: int,
+    oversample_ratio: float,
+    importance_sample_ratio: float,
+    *,
+    device: torch.device,
+) -> Tensor:
+    """Draw points in R maps, most of them where the uncertainty is greatest.
+
+    Args:
+        uncertainty: tells it for points ``(R, X, 2)`` as ``(R, X)``.
+        num_maps: R.
+        num_points, oversample_ratio, importance_sample_ratio: see :func:`uncertain_points`.
+        device: where the points are drawn.
+
+    Returns:
+        ``(R, P, 2)`` as (x, y) in [0, 1).
+    """
+    candidates = torch.rand(num_maps, int(num_points * oversample_ratio), 2, device=device)
     num_uncertain = int(importance_sample_ratio * num_points)
-    chosen = uncertainty.topk(num_uncertain, dim=1).indices
+    chosen = uncertainty(candidates).topk(num_uncertain, dim=1).indices
     points = candidates.gather(1, chosen[..., None].expand(-1, -1, 2))
-    rest = torch.rand(num_masks, num_points - num_uncertain, 2, device=device)
+    rest = torch.rand(num_maps, num_points - num_uncertain, 2, device=device)
     return torch.cat((points, rest), dim=1)

@@ -62,3 +62,19 @@ class MaskFormerBase(nn.Module):
 def resize_masks(mask_logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize mask logits ``(N, M, h, w)`` bilinearly to ``size`` = (H, W)."""
     return F.interpolate(mask_logits, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def common_number_of_frames(samples: list[dict]) -> int:
+    """Number of frames, of the list ``image``, that all clips of a batch have.
+
+    Raises:
+        ValueError: they differ.
+    """
+    num_frames = len(samples[0]["image"])
+    for sample in samples:
+        if len(sample["image"]) != num_frames:
+            raise ValueError(
+                f"all clips of a batch must have the same number of frames, got {num_frames} "
+                f"and {len(sample['image'])} (video {sample.get('video_id', 'unknown')})"
+            )
+    return num_frames

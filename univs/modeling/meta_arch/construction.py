@@ -25,6 +25,18 @@ def base_arguments(cfg) -> dict:
 
 def build_criterion(cfg) -> SetCriterion:
     """The set criterion with the weights and sampling of ``MODEL.MASK_FORMER``."""
+    return SetCriterion(**_criterion_arguments(cfg))
+
+
+def vita_criterion_arguments(cfg) -> dict:
+    """Arguments of the criterion of video queries: as for frames, and the similarity loss."""
+    arguments = _criterion_arguments(cfg)
+    arguments["weights"] = arguments["weights"] | {"loss_sim": cfg.MODEL.VITA.SIM_WEIGHT}
+    arguments["no_object_weight"] = cfg.MODEL.VITA.NO_OBJECT_WEIGHT
+    return arguments
+
+
+def _criterion_arguments(cfg) -> dict:
     options = cfg.MODEL.MASK_FORMER
     matcher = HungarianMatcher(
         class_weight=options.CLASS_WEIGHT,
@@ -32,16 +44,16 @@ def build_criterion(cfg) -> SetCriterion:
         dice_weight=options.DICE_WEIGHT,
         num_points=options.TRAIN_NUM_POINTS,
     )
-    return SetCriterion(
-        num_classes=cfg.MODEL.SEM_SEG_HEAD.NUM_CLASSES,
-        matcher=matcher,
-        weights={
+    return {
+        "num_classes": cfg.MODEL.SEM_SEG_HEAD.NUM_CLASSES,
+        "matcher": matcher,
+        "weights": {
             "loss_ce": options.CLASS_WEIGHT,
             "loss_mask": options.MASK_WEIGHT,
             "loss_dice": options.DICE_WEIGHT,
         },
-        no_object_weight=options.NO_OBJECT_WEIGHT,
-        num_points=options.TRAIN_NUM_POINTS,
-        oversample_ratio=options.OVERSAMPLE_RATIO,
-        importance_sample_ratio=options.IMPORTANCE_SAMPLE_RATIO,
-    )
+        "no_object_weight": options.NO_OBJECT_WEIGHT,
+        "num_points": options.TRAIN_NUM_POINTS,
+        "oversample_ratio": options.OVERSAMPLE_RATIO,
+        "importance_sample_ratio": options.IMPORTANCE_SAMPLE_RATIO,
+    }

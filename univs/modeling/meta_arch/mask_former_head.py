@@ -46,7 +46,7 @@ class MaskFormerHead(nn.Module):
             features: backbone features ``(B * T, C, h, w)`` by name.
             num_frames: T, frames of a clip adjacent.
         """
-        return self.decode(self.pixel_decoder.forward_features(features), num_frames)
+        return self.decode(self.pixel_decoder.forward_features(features, num_frames), num_frames)
 
     def decode(self, features: PixelFeatures, num_frames: int) -> DecoderOutput:
         """Predict from pixel features, which may be kept from earlier calls."""

@@ -13,7 +13,7 @@ from detectron2.config import configurable
 from detectron2.modeling import META_ARCH_REGISTRY
 from torch import Tensor
 
-from univs.modeling.meta_arch.base import MaskFormerBase
+from univs.modeling.meta_arch.base import MaskFormerBase, common_number_of_frames
 from univs.modeling.meta_arch.construction import base_arguments
 from univs.modeling.targets import clip_targets
 
@@ -59,13 +59,7 @@ class VideoMaskFormer(MaskFormerBase):
         Returns:
             Weighted losses by name in training mode, otherwise the predictions for each clip.
         """
-        num_frames = len(batched_inputs[0]["image"])
-        for sample in batched_inputs:
-            if len(sample["image"]) != num_frames:
-                raise ValueError(
-                    f"all clips of a batch must have the same number of frames, got {num_frames} "
-                    f"and {len(sample['image'])} (video {sample.get('video_id', 'unknown')})"
-                )
+        num_frames = common_number_of_frames(batched_inputs)
         frames = [frame for sample in batched_inputs for frame in sample["image"]]
         images = self.preprocess(frames)
         output = self.sem_seg_head(self.backbone(images.tensor), num_frames)

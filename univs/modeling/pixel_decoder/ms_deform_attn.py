@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from univs.modeling.ops import MSDeformAttn
 from univs.modeling.position_encoding import sine_encoding_2d
 
-# Published models have this width whatever DIM_FEEDFORWARD says.
-ENCODER_FEEDFORWARD_DIM = 1024
 NUM_SAMPLING_POINTS = 4
 NUM_DECODER_LEVELS = 3
 
@@ -40,7 +38,13 @@ class DeformableEncoderLayer(nn.Module):
     """Deformable self-attention over all levels, then a feed-forward network; post-norm."""
 
     def __init__(
-        self, *, embed_dim: int, num_heads: int, num_levels: int, dropout: float
+        self,
+        *,
+        embed_dim: int,
+        num_heads: int,
+        num_levels: int,
+        feedforward_dim: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.self_attn = MSDeformAttn(
@@ -50,8 +54,8 @@ class DeformableEncoderLayer(nn.Module):
             num_points=NUM_SAMPLING_POINTS,
         )
         self.norm1 = nn.LayerNorm(embed_dim)
-        self.linear1 = nn.Linear(embed_dim, ENCODER_FEEDFORWARD_DIM)
-        self.linear2 = nn.Linear(ENCODER_FEEDFORWARD_DIM, embed_dim)
+        self.linear1 = nn.Linear(embed_dim, feedforward_dim)
+        self.linear2 = nn.Linear(feedforward_dim, embed_dim)
         self.norm2 = nn.LayerNorm(embed_dim)
         self.dropout = nn.Dropout(dropout)
 
@@ -80,7 +84,14 @@ class DeformableEncoder(nn.Module):
     """Deformable attention encoder over the tokens of several levels."""
 
     def __init__(
-        self, *, embed_dim: int, num_heads: int, num_layers: int, num_levels: int, dropout: float
+        self,
+        *,
+        embed_dim: int,
+        num_heads: int,
+        num_layers: int,
+        num_levels: int,
+        feedforward_dim: int = 1024,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.encoder = _EncoderLayers(
@@ -89,6 +100,7 @@ class DeformableEncoder(nn.Module):
                     embed_dim=embed_dim,
                     num_heads=num_heads,
                     num_levels=num_levels,
+                    feedforward_dim=feedforward_dim,
                     dropout=dropout,
                 )
                 for _ in range(num_layers)
@@ -105,19 +117,22 @@ class DeformableEncoder(nn.Module):
             layer.self_attn.reset_parameters()
         nn.init.normal_(self.level_embed)
 
-    def forward(self, levels: list[Tensor]) -> list[Tensor]:
-        """L maps ``(N, C, h, w)`` -> L maps of the same shapes."""
-        shapes = [tuple(level.shape[-2:]) for level in levels]
-        tokens = torch.cat([level.flatten(2).transpose(1, 2) for level in levels], dim=1)  # N S C
+    def forward(self, levels: list[Tensor], num_frames: int = 1) -> list[Tensor]:
+        """Encode every frame on its own.
+
+        Args:
+            levels: L maps ``(N, C, h, w)``.
+            num_frames: adjacent frames of a clip, for encoders that look across frames.
+
+        Returns:
+            L maps of the same shapes.
+        """
+        tokens, shapes = join_levels(levels)
         position = self.position(shapes, like=tokens)
-        reference = reference_points(shapes, like=tokens)
+        reference = reference_points(shapes, like=tokens).expand(len(tokens), -1, -1, -1)
         for layer in self.encoder.layers:
-            tokens = layer(tokens, position, reference.expand(len(tokens), -1, -1, -1), shapes)
-        maps = tokens.split([height * width for height, width in shapes], dim=1)
-        return [
-            tokens.transpose(1, 2).unflatten(2, shape)
-            for tokens, shape in zip(maps, shapes, strict=True)
-        ]
+            tokens = layer(tokens, position, reference, shapes)
+        return split_levels(tokens, shapes)
 
     def position(self, shapes: list[tuple[int, int]], *, like: Tensor) -> Tensor:
         """Sine encoding plus level embedding of every token, ``(S, C)``."""
@@ -128,6 +143,20 @@ class DeformableEncoder(nn.Module):
                 for index, shape in enumerate(shapes)
             ]
         )
+
+
+def join_levels(levels: list[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
+    """L maps ``(N, C, h, w)`` -> tokens ``(N, S, C)``, level by level, and the sizes of the maps."""
+    tokens = torch.cat([level.flatten(2).transpose(1, 2) for level in levels], dim=1)
+    return tokens, [tuple(level.shape[-2:]) for level in levels]
+
+
+def split_levels(tokens: Tensor, shapes: list[tuple[int, int]]) -> list[Tensor]:
+    """The reverse of :func:`join_levels`: ``(N, S, C)`` -> L maps ``(N, C, h, w)``."""
+    maps = tokens.split([height * width for height, width in shapes], dim=1)
+    return [
+        level.transpose(1, 2).unflatten(2, shape) for level, shape in zip(maps, shapes, strict=True)
+    ]
 
 
 def reference_points(shapes: list[tuple[int, int]], *, like: Tensor) -> Tensor:
@@ -145,6 +174,8 @@ def reference_points(shapes: list[tuple[int, int]], *, like: Tensor) -> Tensor:
 class MSDeformAttnPixelDecoder(nn.Module):
     """Deformable encoder over strides 32 to 8 and a feature pyramid up to stride 4."""
 
+    encoder_type = DeformableEncoder
+
     @configurable
     def __init__(
         self,
@@ -154,6 +185,7 @@ class MSDeformAttnPixelDecoder(nn.Module):
         transformer_dropout: float,
         transformer_nheads: int,
         transformer_enc_layers: int,
+        transformer_dim_feedforward: int = 1024,
         conv_dim: int,
         mask_dim: int,
         norm: str,
@@ -163,7 +195,9 @@ class MSDeformAttnPixelDecoder(nn.Module):
         Args:
             input_shape: channels and strides of the backbone features, by name.
             transformer_in_features: features that the encoder works on.
-            transformer_dropout, transformer_nheads, transformer_enc_layers: of the encoder.
+            transformer_dropout, transformer_nheads, transformer_enc_layers,
+                transformer_dim_feedforward: of the encoder; its width is 1024 in all published
+                models.
             conv_dim: channels C of all maps.
             mask_dim: channels of the mask features.
             norm: normalisation of the pyramid's convolutions, usually ``GN``.
@@ -190,11 +224,12 @@ class MSDeformAttnPixelDecoder(nn.Module):
         for projection in self.input_proj:
             nn.init.xavier_uniform_(projection[0].weight)
             nn.init.zeros_(projection[0].bias)
-        self.transformer = DeformableEncoder(
+        self.transformer = self.encoder_type(
             embed_dim=conv_dim,
             num_heads=transformer_nheads,
             num_layers=transformer_enc_layers,
             num_levels=len(self.encoder_inputs),
+            feedforward_dim=transformer_dim_feedforward,
             dropout=transformer_dropout,
         )
         self.mask_features = Conv2d(conv_dim, mask_dim, kernel_size=1)
@@ -231,17 +266,19 @@ class MSDeformAttnPixelDecoder(nn.Module):
             "transformer_dropout": cfg.MODEL.MASK_FORMER.DROPOUT,
             "transformer_nheads": cfg.MODEL.MASK_FORMER.NHEADS,
             "transformer_enc_layers": head.TRANSFORMER_ENC_LAYERS,
+            "transformer_dim_feedforward": head.TRANSFORMER_ENC_DIM_FEEDFORWARD,
             "conv_dim": head.CONVS_DIM,
             "mask_dim": head.MASK_DIM,
             "norm": head.NORM,
             "common_stride": head.COMMON_STRIDE,
         }
 
-    def forward_features(self, features: dict[str, Tensor]) -> PixelFeatures:
+    def forward_features(self, features: dict[str, Tensor], num_frames: int = 1) -> PixelFeatures:
         """Run in float32, also under autocast.
 
         Args:
             features: backbone features ``(N, C, h, w)`` by name.
+            num_frames: adjacent frames of a clip, for encoders that look across frames.
         """
         with torch.autocast(device_type=next(iter(features.values())).device.type, enabled=False):
             precision = self.mask_features.weight.dtype
@@ -251,7 +288,7 @@ class MSDeformAttnPixelDecoder(nn.Module):
                 projection(features[name])
                 for projection, name in zip(self.input_proj, self.encoder_inputs, strict=True)
             ]
-            maps = self.transformer(projected)
+            maps = self.transformer(projected, num_frames)
             # Go up to the common stride.
             for index, name in zip(
                 range(len(self.pyramid_inputs), 0, -1), self.pyramid_inputs, strict=True

@@ -14,8 +14,8 @@ __all__ = ["FrozenBatchNorm2d", "LayerNorm", "get_norm"]
 class FrozenBatchNorm2d(nn.Module):
     """Batch normalisation whose four tensors are constants of the model.
 
-    ``weight``, ``bias``, ``running_mean`` and ``running_var`` are buffers: they are loaded and saved,
-    but have no gradient and never change. A fresh one computes the identity.
+    ``weight``, ``bias``, ``running_mean`` and ``running_var`` are buffers: they are loaded and
+    saved, but have no gradient and never change. A fresh one computes the identity.
 
     Loading a state dict sets what the dict has and leaves everything else as it is, with or without
     version metadata. A file with weight and bias alone, its statistics folded into them, therefore
@@ -67,6 +67,7 @@ class FrozenBatchNorm2d(nn.Module):
                 frozen.bias.data = module.bias.data.clone().detach()
             frozen.running_mean.data = module.running_mean.data
             frozen.running_var.data = module.running_var.data
+            frozen.num_batches_tracked = module.num_batches_tracked
             frozen.train(module.training)
             return frozen.to(module.running_mean.device)
         for name, child in module.named_children():
@@ -113,14 +114,12 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
-def get_norm(
-    norm: str | Callable[[int], nn.Module] | None, out_channels: int
-) -> nn.Module | None:
+def get_norm(norm: str | Callable[[int], nn.Module] | None, out_channels: int) -> nn.Module | None:
     """Build a norm for ``[N, out_channels, H, W]``.
 
     Args:
-        norm: ``"BN"``, ``"SyncBN"``, ``"nnSyncBN"``, ``"FrozenBN"``, ``"GN"`` (32 groups), ``"LN"``;
-            or a function of the number of channels; ``""`` or None for no norm.
+        norm: ``"BN"``, ``"SyncBN"``, ``"nnSyncBN"``, ``"FrozenBN"``, ``"GN"`` (32 groups) or
+            ``"LN"``; or a function of the number of channels; ``""`` or None for no norm.
         out_channels: number of channels.
 
     Raises:

@@ -20,7 +20,7 @@ def detector_postprocess(
             ``proposal_boxes``.
         output_height: of the original image.
         output_width: of the original image.
-        mask_threshold: unused, because box-relative masks are only known to an installed Detectron2.
+        mask_threshold: for box-relative masks, which only an installed Detectron2 can paste.
 
     Raises:
         ValueError: there are no boxes, or there are masks relative to the boxes.

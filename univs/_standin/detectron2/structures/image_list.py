@@ -1,23 +1,20 @@
-"""Images of different sizes in one padded tensor."""
+"""Images of different sizes in one tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional as F
 
 __all__ = ["ImageList"]
 
 
 class ImageList:
-    """A batch of images, padded at the bottom and right.
+    """Images padded at the right and at the bottom to a common size.
 
-    Attributes:
-        tensor: ``(N, ..., H, W)``.
-        image_sizes: (h, w) of each image without padding.
+    Args:
+        tensor: ``[N, H, W]`` or ``[N, C, H, W]`` (or more dimensions before H).
+        image_sizes: (height, width) of each image without padding.
     """
 
     def __init__(self, tensor: Tensor, image_sizes: list[tuple[int, int]]) -> None:
@@ -27,44 +24,59 @@ class ImageList:
     def __len__(self) -> int:
         return len(self.image_sizes)
 
-    def __getitem__(self, index: int) -> Tensor:
-        """Image ``index`` without padding."""
-        height, width = self.image_sizes[index]
-        return self.tensor[index, ..., :height, :width]
+    def __getitem__(self, idx: int) -> Tensor:
+        """Image ``idx`` without padding, ``[H, W]`` or ``[C, H, W]``."""
+        height, width = self.image_sizes[idx]
+        return self.tensor[idx, ..., :height, :width]
 
-    def to(self, *args: Any, **kwargs: Any) -> ImageList:
+    def to(self, *args, **kwargs) -> ImageList:
+        """The images elsewhere; arguments as of ``torch.Tensor.to``."""
         return ImageList(self.tensor.to(*args, **kwargs), self.image_sizes)
 
     @property
     def device(self) -> torch.device:
+        """Where the tensor lies."""
         return self.tensor.device
 
     @staticmethod
     def from_tensors(
-        tensors: Sequence[Tensor],
+        tensors: list[Tensor],
         size_divisibility: int = 0,
         pad_value: float = 0.0,
         padding_constraints: dict[str, int] | None = None,
     ) -> ImageList:
-        """Pad images to the largest height and the largest width among them.
+        """Pad images to the largest height and width among them, and pack them.
 
         Args:
-            tensors: ``(..., h, w)`` each, equal but for h and w.
-            size_divisibility: the padded sides are multiples of it, if it is above 1.
+            tensors: at least one image ``[H, W]`` or ``[C, H, W]``, equal in all but H and W.
+            size_divisibility: the padded height and width are multiples of it, if above 1.
             pad_value: value of the padding.
-            padding_constraints: ``size_divisibility`` to use instead, and ``square_size``, the
-                side to pad to if it is above 0.
+            padding_constraints: ``size_divisibility``, which replaces the argument, and
+                ``square_size``: height and width of the padded images, if above 0.
         """
-        sizes = [(image.shape[-2], image.shape[-1]) for image in tensors]
-        height, width = (max(side) for side in zip(*sizes, strict=True))
-        constraints = padding_constraints or {}
-        if constraints.get("square_size", 0) > 0:
-            height = width = constraints["square_size"]
-        divisor = constraints.get("size_divisibility", size_divisibility)
-        if divisor > 1:
-            height, width = (-(-side // divisor) * divisor for side in (height, width))
-        padded = [
-            F.pad(image, (0, width - image.shape[-1], 0, height - image.shape[-2]), value=pad_value)
-            for image in tensors
-        ]
-        return ImageList(torch.stack(padded).contiguous(), sizes)
+        assert isinstance(tensors, (tuple, list)) and len(tensors) > 0
+        for tensor in tensors:
+            assert isinstance(tensor, Tensor), f"not a tensor: {type(tensor).__name__}"
+            assert tensor.shape[:-2] == tensors[0].shape[:-2], "images differ in their channels"
+
+        image_sizes = [(int(tensor.shape[-2]), int(tensor.shape[-1])) for tensor in tensors]
+        height, width = (max(sizes) for sizes in zip(*image_sizes, strict=True))
+        if padding_constraints is not None:
+            square_size = padding_constraints.get("square_size", 0)
+            if square_size > 0:
+                height = width = square_size
+            size_divisibility = padding_constraints.get("size_divisibility", size_divisibility)
+        if size_divisibility > 1:
+            height = -(-height // size_divisibility) * size_divisibility
+            width = -(-width // size_divisibility) * size_divisibility
+
+        if len(tensors) == 1:
+            padding = (0, width - image_sizes[0][1], 0, height - image_sizes[0][0])
+            batch = F.pad(tensors[0], padding, value=pad_value).unsqueeze(0)
+        else:
+            batch = tensors[0].new_full(
+                (len(tensors), *tensors[0].shape[:-2], height, width), pad_value
+            )
+            for slot, tensor, (h, w) in zip(batch, tensors, image_sizes, strict=True):
+                slot[..., :h, :w].copy_(tensor)
+        return ImageList(batch.contiguous(), image_sizes)

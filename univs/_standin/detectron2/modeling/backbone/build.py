@@ -10,9 +10,7 @@ from detectron2.utils.registry import Registry
 __all__ = ["BACKBONE_REGISTRY", "build_backbone"]
 
 BACKBONE_REGISTRY = Registry("BACKBONE")
-BACKBONE_REGISTRY.__doc__ = (
-    "Backbones: each is called with the config and the ShapeSpec of the input and returns a Backbone."
-)
+BACKBONE_REGISTRY.__doc__ = "Backbones: each is called with the config and the input's ShapeSpec."
 
 
 def build_backbone(cfg: CfgNode, input_shape: ShapeSpec | None = None) -> Backbone:

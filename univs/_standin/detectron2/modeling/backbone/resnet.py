@@ -62,7 +62,9 @@ def _conv(
 
 def _shortcut(in_channels: int, out_channels: int, stride: int, norm: str) -> Conv2d | None:
     """A projection, where input and output channels differ."""
-    return None if in_channels == out_channels else _conv(in_channels, out_channels, 1, norm, stride)
+    return (
+        None if in_channels == out_channels else _conv(in_channels, out_channels, 1, norm, stride)
+    )
 
 
 class BasicBlock(CNNBlockBase):
@@ -158,10 +160,10 @@ class ResNet(Backbone):
 
     Args:
         stem: the first block.
-        stages: blocks of each stage, in order. Stages after the last of ``out_features`` are dropped.
+        stages: blocks of each stage, in order. Those that no ``out_features`` need are dropped.
         num_classes: of the classifier; none is built if None.
-        out_features: what :meth:`forward` returns: ``"stem"``, ``"res2"``, ..., ``"linear"``; the last
-            of them by default.
+        out_features: what :meth:`forward` returns: ``"stem"``, ``"res2"``, ..., ``"linear"``; the
+            last of them by default.
         freeze_at: see :meth:`freeze`.
     """
 
@@ -341,7 +343,8 @@ def build_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
         raise ValueError(f"MODEL.RESNETS.DEPTH {depth} is not one of {list(_NUM_BLOCKS)}")
     if any(options.DEFORM_ON_PER_STAGE):
         raise ValueError(
-            "MODEL.RESNETS.DEFORM_ON_PER_STAGE needs the compiled operators of an installed Detectron2"
+            "MODEL.RESNETS.DEFORM_ON_PER_STAGE needs the compiled operators of an installed "
+            "Detectron2"
         )
     if options.RES5_DILATION not in (1, 2):
         raise ValueError(f"MODEL.RESNETS.RES5_DILATION must be 1 or 2, not {options.RES5_DILATION}")
@@ -349,7 +352,8 @@ def build_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
         plain = options.RES2_OUT_CHANNELS == 64 and options.NUM_GROUPS == 1
         if not plain or options.RES5_DILATION != 1:
             raise ValueError(
-                f"MODEL.RESNETS.DEPTH {depth} needs RES2_OUT_CHANNELS 64, NUM_GROUPS 1 and RES5_DILATION 1"
+                f"MODEL.RESNETS.DEPTH {depth} needs RES2_OUT_CHANNELS 64, NUM_GROUPS 1 and "
+                "RES5_DILATION 1"
             )
 
     stem = BasicStem(input_shape.channels, options.STEM_OUT_CHANNELS, options.NORM)

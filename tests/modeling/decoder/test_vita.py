@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from reference.object_models import (
+    check_gradients,
+    check_part,
+    decoder_sublayers,
+    filled_object_module,
+    object_config,
+    recorded,
+)
+
+from univs.modeling.decoder import DecoderOutput, QueryPredictions
+from univs.modeling.decoder.temporal_windows import window_blocks
+from univs.modeling.decoder.vita import ObjectPredictions, VitaObjectModule, frame_queries
+
+
+@pytest.mark.golden("vita", "object_module_eval")
+@torch.no_grad()
+def test_objects_of_videos_of_any_length_equal_the_original(case):
+    module = filled_object_module(case, VitaObjectModule(object_config(case)))
+    queries = case.tensor("frame_queries")  # 1 T fQ C
+    lengths = {int(name[1:].partition("_")[0]) for name in case.arrays if name[1:2].isdigit()}
+    for length in sorted(lengths):
+        with recorded(*module.enc_ffn) as encoded, recorded(*decoder_sublayers(module)) as decoded:
+            output = module(queries[:, :length])
+        check_part(case, f"T{length}_pred_logits", output.final.class_logits[None])
+        check_part(case, f"T{length}_pred_mask_embed", output.final.mask_embeddings[None])
+        check_part(case, f"T{length}_pred_cq_embed", output.final.identities[None])
+        check_part(case, f"T{length}_pred_fq_embed", output.frame_identities[None])
+        if f"T{length}_encoder_layers" in case.arrays:
+            layers = torch.stack(encoded).movedim(1, 3)  # layer T' fQ G C
+            check_part(case, f"T{length}_encoder_layers", layers)
+            sublayers = torch.stack(decoded).movedim(1, 2).unflatten(0, (-1, 3))
+            check_part(case, f"T{length}_decoder_sublayers", sublayers)
+        if f"T{length}_shift_mask_frames" in case.arrays:
+            blocked = window_blocks(length, module.window, (module.window + 1) // 2)
+            case.check(f"T{length}_shift_mask_frames", torch.where(blocked, -1000.0, 0.0))
+
+
+def check_predictions(case, head: str, predictions: ObjectPredictions, shape: tuple) -> None:
+    check_part(case, f"{head}_pred_logits", predictions.class_logits.unflatten(0, shape))
+    check_part(case, f"{head}_pred_mask_embed", predictions.mask_embeddings.unflatten(0, shape))
+    check_part(case, f"{head}_pred_cq_embed", predictions.identities.unflatten(0, shape))
+
+
+@pytest.mark.golden("vita", "object_module_train")
+def test_predictions_and_gradients_in_training_equal_the_original(case):
+    config = object_config(case)
+    module = filled_object_module(case, VitaObjectModule(config)).train()
+    queries = case.tensor("frame_queries").requires_grad_()  # L B*T fQ C
+    num_frames = config.INPUT.SAMPLING_FRAME_NUM
+    shape = (len(queries), queries.shape[1] // num_frames)
+    output = module(queries.unflatten(1, (-1, num_frames)).flatten(0, 1))
+    heads = {f"aux{i}": head for i, head in enumerate(output.auxiliary)} | {"last": output.final}
+    loss = output.frame_identities.square().mean()
+    for name, head in heads.items():
+        check_predictions(case, name, head, shape)
+        for part in (head.class_logits, head.mask_embeddings, head.identities):
+            loss = loss + part.square().mean()
+    check_part(case, "pred_fq_embed", output.frame_identities.unflatten(0, shape))
+    case.check("loss", loss[None])
+    loss.backward()
+    check_part(case, "grad_frame_queries", queries.grad)
+    check_gradients(case, module)
+
+
+def small_module(**options) -> VitaObjectModule:
+    arguments = dict(
+        in_channels=8,
+        num_classes=3,
+        hidden_dim=8,
+        num_frame_queries=4,
+        num_video_queries=5,
+        nheads=2,
+        dim_feedforward=16,
+        enc_layers=4,
+        dec_layers=2,
+        window=3,
+        pre_norm=False,
+        mask_dim=8,
+        enforce_input_project=True,
+        deep_supervision=True,
+        embeds_frames=True,
+        embeds_video=True,
+    )
+    torch.manual_seed(0)
+    return VitaObjectModule(**(arguments | options)).eval()
+
+
+def frames(num_frames: int, groups: int = 1) -> torch.Tensor:
+    torch.manual_seed(num_frames)
+    return torch.randn(groups, num_frames, 4, 8)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 4, 7, 9])
+def test_videos_of_a_batch_do_not_touch_each_other(num_frames):
+    module, queries = small_module(), frames(num_frames, groups=2)
+    both = module(queries)
+    alone = module(queries[1:])
+    torch.testing.assert_close(both.final.class_logits[1:], alone.final.class_logits)
+    assert both.frame_identities.shape == (2, num_frames, 4, 8)
+    assert both.auxiliary == []
+
+
+@torch.no_grad()
+def test_frames_reach_each_other_through_shifted_windows_only_in_evaluation():
+    module, queries = small_module(), frames(9)
+    changed = queries.clone()
+    changed[:, 2] += 1
+    moved = (module.encode(queries) - module.encode(changed)).abs().amax((0, 2, 3)) > 1e-6
+    assert moved[3:5].all()  # the next window, by the shift
+    module.train()
+    moved = (module.encode(queries) - module.encode(changed)).abs().amax((0, 2, 3)) > 1e-6
+    assert moved.tolist() == [True] * 3 + [False] * 6
+
+
+@torch.no_grad()
+def test_one_window_is_full_attention_in_training():
+    windowed, full = small_module(window=5).train(), small_module(window=0).train()
+    full.load_state_dict(windowed.state_dict())
+    for num_frames in (5, 3):
+        queries = frames(num_frames)
+        torch.testing.assert_close(windowed.encode(queries), full.encode(queries))
+
+
+@torch.no_grad()
+def test_gradients_stay_finite_although_padding_sees_nothing():
+    module = small_module()
+    with torch.enable_grad():
+        module(frames(4)).final.class_logits.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters())
+
+
+def test_similarity_embeddings_can_be_left_out():
+    output = small_module(embeds_frames=False, embeds_video=False)(frames(2))
+    assert output.frame_identities is None and output.final.identities is None
+
+
+def test_window_blocks_by_hand():
+    # Five frames, padded to six, rolled by two: slots hold frames 4 (5: padding) 0 | 1 2 3.
+    blocked = window_blocks(5, 3, 2)
+    assert blocked[1].sum() == 0
+    assert (~blocked[0]).nonzero().tolist() == [[0, 0], [2, 2]]
+    assert window_blocks(5, 3)[1].tolist() == [[False, False, True]] * 3
+
+
+def test_more_layers_than_the_frame_decoder_has_is_an_error():
+    head = QueryPredictions(torch.zeros(1, 2, 3), torch.zeros(1, 2, 1, 4, 4), torch.zeros(1, 2, 8))
+    output = DecoderOutput(final=head, auxiliary=[head, head])
+    assert frame_queries(output, 2).shape == (2, 1, 2, 8)
+    with pytest.raises(ValueError, match="LAST_LAYER_NUM is 3"):
+        frame_queries(output, 3)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from detectron2.config import CfgNode
+from detectron2.modeling import build_model
+from detectron2.structures import BitMasks, Instances
+from reference.cases import random_pinned
+from reference.models import CONFIGS
+from reference.tarvis import (
+    bits,
+    check,
+    filled_model,
+    frames,
+    published_names,
+    strided,
+    tarvis_config,
+)
+
+from univs.config import load_config
+from univs.modeling.losses.semantic_points import IGNORE_LABEL
+
+
+def training_config(case, options: tuple = ()) -> CfgNode:
+    config = tarvis_config(case.meta["model"]["MODEL.BACKBONE"])
+    model = case.meta["model"]
+    losses = model["other loss settings"]
+    config.MODEL.MASK_FORMER.TRAIN_NUM_POINTS = model["NUM_SAMPLED_POINTS_FOR_MASK_LOSS"]
+    loss = config.MODEL.TARVIS.LOSS
+    loss.PANOPTIC_SEMANTIC_NUM_POINTS = model["PANOPTIC_SEMANTIC_NUM_POINTS"]
+    loss.INSTANCE_SEMANTIC_WEIGHT = losses["INSTANCE_SEMANTIC_WEIGHT_CROSS_ENTROPY"]
+    loss.PANOPTIC_SEMANTIC_WEIGHT = losses["PANOPTIC_SEMANTIC_WEIGHT_CROSS_ENTROPY"]
+    loss.IGNORE_NULL_CLASSES = losses["SEMANTIC_IGNORE_NULL_CLASSES"]
+    loss.SEMANTIC_REGULARIZATION = losses["SEMANTIC_REGULARIZATION_LOSS"]
+    config.merge_from_list(list(options))
+    return config
+
+
+def instances_of(masks: torch.Tensor, classes: torch.Tensor) -> list[Instances]:
+    """One ``Instances`` for each frame of masks ``(N, T, H, W)``."""
+    per_frame = []
+    for frame in masks.unbind(1):
+        instances = Instances(tuple(frame.shape[-2:]))
+        instances.gt_classes = classes
+        instances.gt_ids = torch.arange(len(classes))
+        instances.gt_masks = BitMasks(frame)
+        per_frame.append(instances)
+    return per_frame
+
+
+def training_batch(case) -> list[dict]:
+    images, num_frames = frames(case), case.arrays["images"].shape[1]
+    vocabulary = ""
+    if "class_ids_0" in case.arrays:
+        vocabulary = case.meta["what"].split("(")[1].split(")")[0] if "(" in case.meta["what"] else ""
+        vocabulary = vocabulary or "KITTI_STEP"
+    batch = []
+    for index in range(len(case.arrays["images"])):
+        masks = bits(case, f"instance_masks_{index}")
+        classes = torch.zeros(len(masks), dtype=torch.long)
+        if vocabulary:
+            classes = case.tensor(f"class_ids_{index}") - 1
+        sample = {
+            "image": images[index * num_frames : (index + 1) * num_frames],
+            "instances": instances_of(masks, classes),
+            "vocabulary": vocabulary,
+        }
+        if (name := f"semantic_masks_{index}") in case.arrays:
+            ignored = bits(case, f"ignore_masks_{index}")
+            sample["sem_seg"] = case.tensor(name).long().masked_fill(ignored, IGNORE_LABEL)
+        batch.append(sample)
+    return batch
+
+
+# Loss of the original -> names of ours that add up to it, without the suffix of the head.
+_TOTALS = {
+    "instance_seg/loss_total": ("loss_ce", "loss_mask", "loss_dice"),
+    "semantic_seg/loss_total": ("loss_semantic",),
+    "panoptic_seg/loss_instance_total": ("loss_ce", "loss_mask", "loss_dice"),
+    "panoptic_seg/loss_semantic_total": ("loss_semantic",),
+    "panoptic_seg/loss_total": ("loss_ce", "loss_mask", "loss_dice", "loss_semantic"),
+    "vos/loss_total": ("loss_mask", "loss_dice"),
+}
+_PARTS = {
+    "instance_seg/loss_mask_ce": "loss_mask",
+    "instance_seg/loss_mask_dice": "loss_dice",
+    "instance_seg/loss_cls": "loss_ce",
+    "panoptic_seg/loss_instance_mask_ce": "loss_mask",
+    "panoptic_seg/loss_instance_mask_dice": "loss_dice",
+    "panoptic_seg/loss_instance_cls": "loss_ce",
+    "vos/loss_ce": "loss_mask",
+    "vos/loss_dice": "loss_dice",
+}
+
+
+def by_head(losses: dict, name: str, num_heads: int) -> torch.Tensor:
+    auxiliary = [losses[f"{name}_{index}"] for index in range(num_heads - 1)]
+    return torch.stack([*auxiliary, losses[name]])
+
+
+def assert_losses(case, losses: dict, weights: dict[str, float]) -> None:
+    """Compare weighted losses with the unweighted ones of a case, for all of its heads."""
+    recommended = case.meta["tolerance"]["recommended"]["losses"]
+    exact = {"rtol": recommended["rtol"], "atol": recommended["atol"]}
+    quirk = exact | {"rtol": 2e-3}  # labels that the original samples bilinearly
+    stored = [name for name in case.arrays if name.startswith("loss/")]
+    assert stored
+    for name in stored:
+        key, num_heads = name.removeprefix("loss/"), len(case.arrays[name])
+        bounds = quirk if "semantic_seg/" in key and "panoptic" not in key else exact
+        if key in _TOTALS:
+            value = sum(by_head(losses, part, num_heads) for part in _TOTALS[key])
+            check(case, name, value, **bounds)
+        elif key in _PARTS:
+            part = _PARTS[key]
+            check(case, name, by_head(losses, part, num_heads) / weights[part], **bounds)
+    check(case, "total_loss", sum(losses.values())[None], **quirk)
+
+
+def assert_gradients(case, model) -> None:
+    own = {old: new for new, old in published_names().items()}
+    parameters = dict(model.named_parameters())
+    norms = []
+    for name in case.meta["grad_norm_parameters"]:
+        gradient = parameters[own[name]].grad if name in own else None
+        norms.append(-1.0 if gradient is None else float(gradient.double().norm()))
+    expected, norms = case.arrays["grad_norms"], np.array(norms)
+    assert np.array_equal(expected == -1, norms == -1)
+    large = expected > 1e-6 * expected.max()
+    rtol = case.meta["tolerance"]["recommended"]["grad_norms"]["rtol"]
+    np.testing.assert_allclose(norms[large], expected[large], rtol=rtol)
+    assert (norms[~large] < 2e-6 * expected.max()).all()
+    for array in case.arrays:
+        if array.startswith("grad/"):
+            gradient = parameters[own[array.removeprefix("grad/")]].grad
+            rows, columns = case.arrays[array].shape
+            bound = 2e-3 * np.abs(case.arrays[array]).max()
+            part = gradient.flatten(1)[:rows, :columns]
+            check(case, array, part, rtol=0, atol=bound)
+
+
+@pytest.mark.slow
+@pytest.mark.golden("tarvis", "train")
+def test_losses_matches_and_gradients_equal_the_original(case):
+    config = training_config(case, ("MODEL.TARVIS.LOSS.INTERPOLATE_LABELS", True))
+    model = filled_model(case, config).train()
+    batch, criterion = training_batch(case), model.criterion
+    matches, match = [], criterion.matcher.__call__
+
+    def keep(heads, targets):
+        matches.extend(match(heads, targets))
+        return matches
+
+    criterion.matcher = keep
+    with random_pinned():
+        losses = model(batch)
+    for head, clips in enumerate(matches):
+        actual = [[side.tolist() for side in clip] for clip in clips]
+        assert actual == case.meta["matching"]["pairs"][head]
+    assert_losses(case, losses, criterion.weights)
+    sum(losses.values()).backward()
+    assert_gradients(case, model)
+
+
+@pytest.mark.slow
+@pytest.mark.golden("tarvis", "train_vis")
+@torch.no_grad()
+def test_labels_of_nearest_pixels_give_the_corrected_losses(case):
+    model = filled_model(case, training_config(case)).train()
+    with random_pinned():
+        losses = model(training_batch(case))
+    name = "fixed/semantic_seg/loss_ce"
+    weight = model.criterion.instance_semantic_loss.weight
+    check(case, name, by_head(losses, "loss_semantic", len(case.arrays[name])) / weight)
+    check(case, "fixed/total_loss", sum(losses.values())[None])

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from univs.tracking.tarvis_stitching import (
+    FrameMasks,
+    ObjectStitcher,
+    SemanticStitcher,
+    TrackStitcher,
+    averaged,
+    check_overlap,
+    clip_windows,
+    mask_ious,
+)
+
+
+@pytest.mark.golden("tarvis", "rules")
+def test_clip_windows_equal_the_original(case):
+    for example in case.json("rules.json")["clip_windows"]["cases"]:
+        windows = clip_windows(
+            example["video_length"],
+            example["clip_length"],
+            example["overlap"],
+            example["first_frame"],
+        )
+        assert [[clip[0], clip[-1]] for clip in windows] == example["clips"]
+
+
+@given(st.integers(1, 60), st.integers(2, 12), st.data())
+def test_clips_cover_the_video_and_share_the_overlap(num_frames, clip_length, data):
+    overlap = data.draw(st.integers(1, clip_length // 2))
+    first = data.draw(st.integers(0, num_frames - 1))
+    clips = list(clip_windows(num_frames, clip_length, overlap, first))
+    assert clips[0].start == first and clips[-1].stop == num_frames
+    for before, after in zip(clips, clips[1:], strict=False):
+        assert len(before) == clip_length and len(after) > overlap
+        assert before.stop - after.start == overlap
+
+
+@pytest.mark.parametrize(("clip_length", "overlap"), [(4, 0), (4, 3), (1, 1)])
+def test_overlaps_that_do_not_fit_are_refused(clip_length, overlap):
+    with pytest.raises(ValueError, match="FRAME_OVERLAP"):
+        check_overlap(clip_length, overlap)
+
+
+def stitcher(**options) -> TrackStitcher:
+    arguments = dict(
+        max_tracks_per_clip=3, score_threshold=0.0, iou_threshold=0.5, keep_earlier=True
+    )
+    return TrackStitcher(**(arguments | options))
+
+
+def squares(num_frames: int, *columns: int) -> torch.Tensor:
+    """One mask for each column: logits 2 in a 4 x 4 square, else -2."""
+    masks = torch.full((len(columns), num_frames, 4, 12), -2.0)
+    for mask, column in zip(masks, columns, strict=True):
+        mask[..., column : column + 4] = 2.0
+    return masks
+
+
+def class_logits(*scores: float) -> torch.Tensor:
+    """Two classes: the first one with these logits."""
+    return torch.tensor([[0.0, score, 0.0] for score in scores])
+
+
+def test_ids_follow_the_masks_not_the_order():
+    tracks = stitcher()
+    assert tracks.add(range(4), 0, class_logits(3, 2), squares(4, 0, 8)) == []
+    assert tracks.last_ids == [1, 2]
+    final = tracks.add(range(2, 6), 2, class_logits(3, 2), squares(4, 8, 0))
+    assert tracks.last_ids == [2, 1]
+    assert [frame.frame for frame in final + tracks.finish()] == list(range(6))
+    torch.testing.assert_close(tracks.class_logits()[1], torch.tensor([0, 2.5, 0]))
+
+
+def test_instances_elsewhere_are_new_and_only_good_ones_are_kept():
+    tracks = stitcher(score_threshold=0.5, max_tracks_per_clip=1)
+    tracks.add(range(4), 0, class_logits(0.1, 3, 4), squares(4, 0, 4, 8))
+    tracks.add(range(2, 6), 2, class_logits(4), squares(4, 0))
+    assert tracks.last_ids == [2] and list(tracks.class_sums) == [1, 2]
+
+
+def test_a_clip_without_instances_ends_all_tracks():
+    tracks = stitcher(score_threshold=0.9)
+    tracks.add(range(4), 0, class_logits(9), squares(4, 0))
+    tracks.add(range(2, 6), 2, class_logits(-9), squares(4, 0))
+    tracks.add(range(4, 8), 2, class_logits(9), squares(4, 0))
+    assert tracks.last_ids == [2]
+    final = tracks.finish()
+    assert [frame.frame for frame in final] == [6, 7] and final[0].ids == [2]
+
+
+@pytest.mark.parametrize(("keep_earlier", "expected"), [(True, 2.0), (False, 1.5)])
+def test_shared_frames_keep_the_earlier_masks_or_are_averaged(keep_earlier, expected):
+    tracks = stitcher(keep_earlier=keep_earlier)
+    tracks.add(range(4), 0, class_logits(1), squares(4, 0))
+    later = squares(4, 0) / 2
+    final = {frame.frame: frame for frame in tracks.add(range(2, 6), 2, class_logits(1), later)}
+    assert list(final) == [0, 1, 2, 3]
+    assert final[3].mask_logits.max() == expected and final[1].mask_logits.max() == 2
+
+
+def test_empty_masks_match_only_as_published():
+    empty = torch.zeros(1, 2, 3, 3, dtype=torch.bool)
+    assert mask_ious(empty, empty, empty_match=True) == 1
+    assert mask_ious(empty, empty, empty_match=False) == 0
+
+
+def test_averages_keep_tracks_of_one_clip():
+    before = FrameMasks(0, [1, 2], torch.tensor([1.0, 2]).view(2, 1, 1))
+    after = FrameMasks(0, [3, 2], torch.tensor([5.0, 4]).view(2, 1, 1))
+    both = averaged(before, after)
+    assert both.ids == [1, 2, 3] and both.mask_logits.flatten().tolist() == [1, 3, 5]
+    nothing = FrameMasks(0, [], torch.zeros(0, 1, 1))
+    assert averaged(nothing, nothing).mask_logits.shape == (0, 1, 1)
+
+
+@pytest.mark.parametrize("num_frames", [3, 4, 6, 8, 9])
+def test_semantic_logits_are_averaged_and_memory_is_bounded(num_frames):
+    semantic, final, shared = SemanticStitcher(), [], 0
+    for clip in clip_windows(num_frames, 4, 2):
+        logits = torch.full((2, len(clip), 1, 1), float(clip.start))
+        final += semantic.add(clip, shared, logits)
+        assert len(semantic._held) <= 4
+        shared = 2
+    final += semantic.finish()
+    assert [index for index, _ in final] == list(range(num_frames))
+    for index, logits in final:
+        starts = [c.start for c in clip_windows(num_frames, 4, 2) if index in c]
+        assert logits[0] == sum(starts) / len(starts)
+
+
+def test_objects_of_a_middle_clip_replace_and_those_of_the_last_do_not():
+    objects = ObjectStitcher(overwrite=True)
+    layers = []
+    for value, clip in enumerate(clip_windows(8, 4, 2)):
+        layers += objects.add(clip, [5], torch.full((1, len(clip), 1, 1), float(value)))
+    layers += objects.finish()
+    values = [[float(layer.mask_logits) for layer in frame] for frame in layers]
+    assert values == [[0], [0], [0, 1], [0, 1], [1], [1], [2], [2]]
+
+
+def test_objects_can_be_averaged():
+    objects = ObjectStitcher(overwrite=False)
+    objects.add(range(2), [5], torch.zeros(1, 2, 1, 1))
+    first = objects.add(range(1, 3), [5, 6], torch.ones(2, 2, 1, 1))
+    layers = first + objects.finish()
+    assert [len(frame) for frame in layers] == [1, 1, 1]
+    assert layers[1][0].ids == [5, 6]
+    assert layers[1][0].mask_logits.flatten().tolist() == [0.5, 1.0]

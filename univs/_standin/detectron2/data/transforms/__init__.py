@@ -1,0 +1,88 @@
+"""Transforms (deterministic) and augmentations (which draw transforms)."""
+
+from fvcore.transforms.transform import (
+    BlendTransform,
+    CropTransform,
+    GridSampleTransform,
+    HFlipTransform,
+    NoOpTransform,
+    PadTransform,
+    ScaleTransform,
+    Transform,
+    TransformList,
+    VFlipTransform,
+)
+
+from detectron2.data.transforms.augmentation import (
+    AugInput,
+    Augmentation,
+    AugmentationList,
+    StandardAugInput,
+    TransformGen,
+    apply_augmentations,
+    apply_transform_gens,
+)
+from detectron2.data.transforms.augmentation_color import (
+    RandomBrightness,
+    RandomContrast,
+    RandomLighting,
+    RandomSaturation,
+)
+from detectron2.data.transforms.augmentation_impl import (
+    FixedSizeCrop,
+    RandomApply,
+    RandomCrop,
+    RandomCrop_CategoryAreaConstraint,
+    RandomExtent,
+    RandomFlip,
+    RandomRotation,
+    Resize,
+    ResizeScale,
+    ResizeShortestEdge,
+)
+from detectron2.data.transforms.transform import (
+    ColorTransform,
+    ExtentTransform,
+    PILColorTransform,
+    ResizeTransform,
+    RotationTransform,
+)
+
+__all__ = [
+    "AugInput",
+    "Augmentation",
+    "AugmentationList",
+    "BlendTransform",
+    "ColorTransform",
+    "CropTransform",
+    "ExtentTransform",
+    "FixedSizeCrop",
+    "GridSampleTransform",
+    "HFlipTransform",
+    "NoOpTransform",
+    "PILColorTransform",
+    "PadTransform",
+    "RandomApply",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomCrop_CategoryAreaConstraint",
+    "RandomExtent",
+    "RandomFlip",
+    "RandomLighting",
+    "RandomRotation",
+    "RandomSaturation",
+    "Resize",
+    "ResizeScale",
+    "ResizeShortestEdge",
+    "ResizeTransform",
+    "RotationTransform",
+    "ScaleTransform",
+    "StandardAugInput",
+    "Transform",
+    "TransformGen",
+    "TransformList",
+    "VFlipTransform",
+    "apply_augmentations",
+    "apply_transform_gens",
+]

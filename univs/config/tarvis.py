@@ -1,0 +1,92 @@
+"""Keys of TarViS, with the published values.
+
+The network itself is configured by the keys of Mask2Former: ``SEM_SEG_HEAD`` for the neck,
+``MASK_FORMER`` for the decoder, ``MASK_FORMER.NUM_OBJECT_QUERIES`` for the instance queries.
+"""
+
+from __future__ import annotations
+
+from detectron2.config import CfgNode
+
+
+def add_tarvis_config(cfg: CfgNode) -> None:
+    """Declare the keys of TarViS in ``cfg``, in place."""
+    node = cfg.MODEL.TARVIS = CfgNode()
+    _add_query_keys(node)
+    _add_loss_keys(node)
+    _add_test_keys(node)
+    _add_sampling_keys(cfg)
+
+
+def _add_query_keys(node: CfgNode) -> None:
+    # Odd behaviours of the original that published weights and numbers need:
+    # - frames are padded with the grey value 128 before they are normalised, not with the mean;
+    # - where clips overlap, instances keep the masks of the earlier clip; objects take those of the
+    #   later clip but for the last one, and keep stale masks if the later clip has lost them;
+    # - instances without a pixel in the overlap count as equal.
+    # False: padding has the mean colour, overlapping mask logits are averaged, and instances
+    # without a pixel in the overlap are never associated.
+    node.PUBLISHED_BEHAVIOUR = True
+    # Names and numbers of classes of the data sets that the class queries belong to, in any order;
+    # in checkpoints they lie in alphabetical order.
+    node.VOCABULARIES = ["CITYSCAPES_VPS", "KITTI_STEP", "OVIS", "VIPSEG", "YOUTUBE_VIS"]
+    node.VOCABULARY_SIZES = [19, 19, 25, 124, 40]
+    # Queries that mean "no object"; the best of them counts.
+    node.NUM_BACKGROUND_QUERIES = 1
+    # Layers of the object encoder; its width is MASK_FORMER.DIM_FEEDFORWARD.
+    node.OBJECT_ENCODER_LAYERS = 4
+    # Rows and columns of the background queries around given objects; may be changed for testing.
+    node.BACKGROUND_GRID = [4, 4]
+    # Queries of an object that is given by a mask, in training; TEST has its own.
+    node.QUERIES_PER_OBJECT = 4
+    # Training: probability with which an object is given by a point instead of its mask.
+    node.POINT_LIKELIHOOD = 0.3
+    # Training: most queries of given objects, which bounds their number to
+    # MAX_OBJECT_QUERIES // QUERIES_PER_OBJECT; a random choice is kept.
+    node.MAX_OBJECT_QUERIES = 32
+
+
+def _add_loss_keys(node: CfgNode) -> None:
+    loss = node.LOSS = CfgNode()
+    # Weights of the semantic cross entropy in instance and in panoptic data sets.
+    loss.INSTANCE_SEMANTIC_WEIGHT = 2.0
+    loss.PANOPTIC_SEMANTIC_WEIGHT = 2.0
+    # Points per frame of the semantic loss in panoptic data sets; elsewhere
+    # MASK_FORMER.TRAIN_NUM_POINTS.
+    loss.PANOPTIC_SEMANTIC_NUM_POINTS = 25088
+    # Leave out classes that no sampled point of the batch has or is predicted to have.
+    loss.IGNORE_NULL_CLASSES = False
+    # Add a thousandth of the mean norm of the class logits at the sampled points.
+    loss.SEMANTIC_REGULARIZATION = False
+    # Sample class numbers of instance data sets bilinearly and round down, as the original does by
+    # mistake: pixels at borders get unrelated classes.
+    loss.INTERPOLATE_LABELS = False
+
+
+def _add_test_keys(node: CfgNode) -> None:
+    test = node.TEST = CfgNode()
+    # Queries of an object that is given by a mask.
+    test.QUERIES_PER_OBJECT = 8
+    # Frames that a clip shares with the one before. The length of a clip is TEST.CLIP_LENGTH.
+    test.FRAME_OVERLAP = 6
+    # What to look for: a name of VOCABULARIES, or "" for given objects only.
+    test.VOCABULARY = "YOUTUBE_VIS"
+    # 0-based thing classes of a panoptic vocabulary; empty: all classes are things, no stuff.
+    test.THING_CLASSES = []
+    # Instances of a clip: at most so many, of at least this score.
+    test.MAX_TRACKS_PER_CLIP = 10
+    test.TRACK_SCORE_THRESHOLD = 0.0
+    # Overlap (intersection over union) above which instances of two clips are the same.
+    test.ASSOCIATION_IOU = 0.5
+
+
+def _add_sampling_keys(cfg: CfgNode) -> None:
+    # Vocabulary of each data set of DATASETS.TRAIN; "" for one whose objects are given.
+    cfg.DATASETS.TRAIN_VOCABULARIES = []
+    # Frames of a clip are drawn within this many times its length around the reference frame, for
+    # each data set of DATASETS.TRAIN.
+    cfg.INPUT.FRAME_RANGE_FACTORS = []
+    # Iterations of one data set and task that follow each other.
+    cfg.DATALOADER.ITERATIONS_PER_DATASET = 8
+    # Image data sets: weights of the tasks instance, panoptic and object segmentation.
+    cfg.INPUT.TASK_WEIGHTS = []

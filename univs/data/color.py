@@ -1,0 +1,88 @@
+"""Augmentations of colour; they leave masks alone."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+#: Weights of red, green and blue in luminance.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+class ColorJitter:
+    """Scales brightness, contrast and saturation by random factors, drawn for every frame.
+
+    A factor of 1 changes nothing. Contrast blends with the mean, saturation with the grey image.
+
+    Args:
+        kinds: any of ``brightness``, ``contrast``, ``saturation``, applied in this order.
+        smallest: smallest factor.
+        largest: largest factor.
+    """
+
+    KINDS = ("brightness", "contrast", "saturation")
+
+    def __init__(
+        self, kinds: tuple[str, ...], *, smallest: float = 0.9, largest: float = 1.1
+    ) -> None:
+        unknown = set(kinds) - set(self.KINDS)
+        if unknown:
+            raise ValueError(f"Unknown colour augmentation {sorted(unknown)}; known: {self.KINDS}.")
+        self.kinds = tuple(kind for kind in self.KINDS if kind in kinds)
+        self.smallest = smallest
+        self.largest = largest
+
+    def __call__(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Return a changed copy of ``image``, ``[H, W, 3]`` uint8 RGB."""
+        for kind in self.kinds:
+            factor = np.float32(random.uniform(self.smallest, self.largest))
+            values = image.astype(np.float32)
+            if kind == "brightness":
+                reference = np.float32(0)
+            elif kind == "contrast":
+                reference = values.mean()
+            else:
+                reference = (values @ _LUMINANCE)[..., None]
+            blended = reference + factor * (values - reference)
+            image = np.clip(blended, 0, 255).astype(np.uint8)
+        return image
+
+
+class SSDColorJitter:
+    """Random brightness, contrast, saturation and hue as in SSD (Liu et al. 2016, section 3.6).
+
+    Each is applied with probability one half: brightness is shifted by up to 32, contrast and
+    saturation are scaled by 0.5 to 1.5, hue is turned by up to 36 degrees. Contrast comes second or
+    last.
+    """
+
+    def __call__(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Return a changed copy of ``image``, ``[H, W, 3]`` uint8 RGB."""
+        contrast_last = random.random() < 0.5
+        if random.random() < 0.5:
+            image = _linear(image, shift=random.uniform(-32, 32))
+        if not contrast_last:
+            image = self._contrast(image, random)
+        if random.random() < 0.5:
+            hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+            hsv[..., 1] = _linear(hsv[..., 1], scale=random.uniform(0.5, 1.5))
+            image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+        if random.random() < 0.5:
+            hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+            # OpenCV keeps hue in units of two degrees.
+            hsv[..., 0] = (hsv[..., 0].astype(np.int32) + int(random.integers(-18, 18))) % 180
+            image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+        if contrast_last:
+            image = self._contrast(image, random)
+        return image
+
+    @staticmethod
+    def _contrast(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        if random.random() < 0.5:
+            return _linear(image, scale=random.uniform(0.5, 1.5))
+        return image
+
+
+def _linear(values: np.ndarray, *, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
+    changed = values.astype(np.float32) * np.float32(scale) + np.float32(shift)
+    return np.clip(changed, 0, 255).astype(np.uint8)

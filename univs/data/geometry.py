@@ -1,0 +1,140 @@
+"""Applying Detectron2's transforms to a frame and to the masks of all its objects at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from detectron2.data import transforms as T
+from univs.data.mask_source import MaskSource, RleMasks, decode_masks, polygons_to_rle
+
+
+def transform_image(transforms: Sequence[T.Transform], image: np.ndarray) -> np.ndarray:
+    """Apply transforms in order to an image ``[H, W, 3]`` uint8."""
+    for transform in transforms:
+        image = transform.apply_image(image)
+    return image
+
+
+def transform_maps(transforms: Sequence[T.Transform], maps: np.ndarray) -> np.ndarray:
+    """Apply transforms in order to masks or id maps, with nearest-neighbour sampling.
+
+    Args:
+        transforms: Detectron2 transforms.
+        maps: ``[N, H, W]`` bool or integer.
+
+    Returns:
+        ``[N, H', W']`` of the same dtype. Where a transform adds pixels (padding, rotation) they
+        hold what its ``apply_segmentation`` puts there.
+    """
+    for transform in transforms:
+        maps = _transform_maps(transform, maps)
+    return maps
+
+
+def _transform_maps(transform: T.Transform, maps: np.ndarray) -> np.ndarray:
+    # The common transforms as one indexing operation; they copy at most once.
+    if isinstance(transform, T.NoOpTransform):
+        return maps
+    if isinstance(transform, T.HFlipTransform):
+        return maps[:, :, ::-1]
+    if isinstance(transform, T.VFlipTransform):
+        return maps[:, ::-1]
+    if isinstance(transform, T.CropTransform):
+        return maps[
+            :,
+            transform.y0 : transform.y0 + transform.h,
+            transform.x0 : transform.x0 + transform.w,
+        ]
+    if isinstance(transform, T.PadTransform):
+        borders = ((0, 0), (transform.y0, transform.y1), (transform.x0, transform.x1))
+        return np.pad(maps, borders, constant_values=transform.seg_pad_value)
+    if isinstance(transform, T.ResizeTransform):
+        rows = _nearest_indices(maps.shape[1], transform.new_h)
+        columns = _nearest_indices(maps.shape[2], transform.new_w)
+        return maps.take(rows, axis=1).take(columns, axis=2)
+    single = np.uint8 if maps.dtype == bool else maps.dtype
+    if len(maps) == 0:
+        shape = transform.apply_segmentation(np.zeros(maps.shape[1:], single)).shape
+        return np.zeros((0, *shape), maps.dtype)
+    moved = [transform.apply_segmentation(np.ascontiguousarray(m, dtype=single)) for m in maps]
+    return np.stack(moved).astype(maps.dtype)
+
+
+@lru_cache(maxsize=256)
+def _nearest_indices(old: int, new: int) -> np.ndarray:
+    """Which of ``old`` positions each of ``new`` positions of a nearest-neighbour resize reads.
+
+    Asked of Pillow itself, so that masks agree with Detectron2's to the pixel.
+    """
+    ramp = Image.fromarray(np.arange(old, dtype=np.int32)[None])
+    return np.array(ramp.resize((new, 1), Image.Resampling.NEAREST))[0]
+
+
+def transform_masks(
+    sources: Sequence[MaskSource | None],
+    frame: int,
+    size: tuple[int, int],
+    transforms: Sequence[T.Transform],
+) -> np.ndarray:
+    """Decode the masks of N objects in one frame and transform them.
+
+    Polygons are transformed as polygons and rasterised at the final size; run lengths and id maps
+    are decoded first and sampled.
+
+    Args:
+        sources: masks of the objects; None gives an empty mask.
+        frame: index of the frame in its video.
+        size: height and width of the original frame.
+        transforms: what is applied to the frame, in order.
+
+    Returns:
+        ``[N, H', W']`` bool.
+    """
+    polygon_rows = {}
+    for row, source in enumerate(sources):
+        if isinstance(source, RleMasks):
+            polygons = source.polygons(frame)
+            if polygons is not None:
+                polygon_rows[row] = polygons
+    sampled = [
+        row for row, source in enumerate(sources) if source is not None and row not in polygon_rows
+    ]
+    decoded = decode_masks([sources[row] for row in sampled], frame, size)
+    moved = np.ascontiguousarray(
+        transform_maps(transforms, decoded)
+    )  # reductions are slow on views
+    if len(sampled) == len(sources):
+        return moved
+    masks = np.zeros((len(sources), *moved.shape[1:]), dtype=bool)
+    masks[sampled] = moved
+    for row, polygons in polygon_rows.items():
+        points = [polygon.reshape(-1, 2).copy() for polygon in polygons]
+        for transform in transforms:
+            points = transform.apply_polygons(points)
+        outlines = [p.reshape(-1) for p in points if len(p) >= 3]  # a crop may cut polygons away
+        if outlines:
+            masks[row] = coco_mask.decode(polygons_to_rle(outlines, masks.shape[1:]))
+    return masks
+
+
+def boxes_of_masks(masks: np.ndarray) -> np.ndarray:
+    """The smallest boxes around masks.
+
+    Args:
+        masks: ``[N, H, W]`` bool.
+
+    Returns:
+        ``[N, 4]`` float32 (x0, y0, x1, y1) in pixels, x1 and y1 exclusive; zeros for empty masks.
+    """
+    boxes = np.zeros((len(masks), 4), dtype=np.float32)
+    for axis, (low, high) in ((1, (0, 2)), (2, (1, 3))):
+        covered = masks.any(axis=axis)  # [N, W], then [N, H]
+        boxes[:, low] = covered.argmax(axis=1)
+        boxes[:, high] = covered.shape[1] - covered[:, ::-1].argmax(axis=1)
+    boxes[~covered.any(axis=1)] = 0
+    return boxes

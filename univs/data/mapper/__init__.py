@@ -1,0 +1,15 @@
+"""Mappers: from an entry of the DatasetCatalog to a sample."""
+
+from univs.data.mapper.build import build_mapper
+from univs.data.mapper.clip import ClipMapper
+from univs.data.mapper.image import ImageInstanceMapper, ImageSemanticMapper
+from univs.data.mapper.test import ImageTestMapper, TestMapper
+
+__all__ = [
+    "ClipMapper",
+    "ImageInstanceMapper",
+    "ImageSemanticMapper",
+    "ImageTestMapper",
+    "TestMapper",
+    "build_mapper",
+]

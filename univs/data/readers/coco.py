@@ -1,0 +1,231 @@
+"""COCO's json of instances and of panoptic segments; every image becomes a video of length 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from univs.data.frames import ImageFrames
+from univs.data.mask_source import (
+    IdMaps,
+    IdMasks,
+    MapEncoding,
+    MaskError,
+    RleMasks,
+    parse_segmentation,
+)
+from univs.data.readers.json_file import AnnotationError, check_unique, read_json, require
+from univs.data.record import ObjectRecord, VideoRecord
+
+
+def read_coco_instances(
+    json_file: str | Path,
+    image_root: str | Path,
+    *,
+    dataset: str,
+    domain: str | None,
+    categories: Mapping[int, int],
+) -> list[VideoRecord]:
+    """Read the images of a COCO instance json (COCO, LVIS, Objects365) in ascending order of ids.
+
+    Annotations without a mask are objects with a box only.
+
+    Args:
+        json_file: the annotations.
+        image_root: folder that the file names are relative to.
+        dataset: registered name.
+        domain: name of the class list.
+        categories: 0-based category by official id; annotations of other categories are left out.
+
+    Raises:
+        AnnotationError: the file is damaged or contradicts itself.
+    """
+    content = read_json(
+        json_file,
+        keys=("images", "categories"),
+        convert={"annotations": lambda item: _Instance.parse(item, json_file)},
+    )
+    listed = {category["id"] for category in content["categories"]}
+    images = _images(content["images"], json_file)
+    instances: list[_Instance] = content.get("annotations") or []
+    check_unique((instance.official_id for instance in instances), json_file, "annotation")
+    objects: dict[int, list[ObjectRecord]] = {image: [] for image in images}
+    for instance in instances:
+        where = f"{json_file}: annotation {instance.official_id!r}"
+        image = _lookup(images, instance.image, where)
+        if instance.category not in listed:
+            raise AnnotationError(
+                f"{where} has category {instance.category}, which is not among the {len(listed)} "
+                "categories of the file."
+            )
+        size = (image["height"], image["width"])
+        if instance.size is not None and instance.size != size:
+            raise AnnotationError(
+                f"{where} has a mask of size {instance.size[0]}x{instance.size[1]} (height x "
+                f"width), its image {instance.image!r} is {size[0]}x{size[1]}."
+            )
+        if instance.category not in categories:
+            continue
+        siblings = objects[instance.image]
+        siblings.append(
+            ObjectRecord(
+                id=len(siblings),
+                official_id=instance.official_id,
+                category=categories[instance.category],
+                masks=instance.segment and RleMasks(size, (0,), (instance.segment,)),
+                frames=(0,),
+                boxes=instance.box,
+                is_crowd=instance.is_crowd,
+            )
+        )
+    return [
+        _record(image, image_root, dataset=dataset, domain=domain, objects=objects[number])
+        for number, image in sorted(images.items())
+    ]
+
+
+def read_coco_panoptic(
+    json_file: str | Path,
+    image_root: str | Path,
+    mask_root: str | Path,
+    *,
+    dataset: str,
+    domain: str | None,
+    categories: Mapping[int, int],
+    things: Sequence[int],
+) -> list[VideoRecord]:
+    """Read the images of a COCO panoptic json in ascending order of their ids.
+
+    Masks lie in RGB images, whose ids are ``R + 256 G + 65536 B``.
+
+    Args:
+        json_file: the annotations.
+        image_root: folder of the images.
+        mask_root: folder of the RGB images.
+        dataset: registered name.
+        domain: name of the class list.
+        categories: 0-based category by official id.
+        things: 0-based categories that are things.
+
+    Raises:
+        AnnotationError: the file is damaged or contradicts itself.
+    """
+    content = read_json(json_file, keys=("images", "annotations", "categories"))
+    images = _images(content["images"], json_file)
+    thing_set = set(things)
+    records = {}
+    check_unique((a.get("image_id") for a in content["annotations"]), json_file, "annotated image")
+    for annotation in content["annotations"]:
+        where = f"{json_file}: annotation of image {annotation.get('image_id')!r}"
+        require(annotation, ("image_id", "file_name", "segments_info"), where)
+        image = _lookup(images, annotation["image_id"], where)
+        maps = IdMaps(
+            root=str(mask_root),
+            file_names=(annotation["file_name"],),
+            encoding=MapEncoding.RGB,
+            size=(image["height"], image["width"]),
+        )
+        objects = []
+        for segment in annotation["segments_info"]:
+            require(segment, ("id", "category_id"), f"{where}: a segment")
+            if segment["category_id"] not in categories:
+                raise AnnotationError(
+                    f"{where}: segment {segment['id']} has category {segment['category_id']}, "
+                    "which "
+                    f"{dataset} does not have."
+                )
+            category = categories[segment["category_id"]]
+            objects.append(
+                ObjectRecord(
+                    id=len(objects),
+                    official_id=segment["id"],
+                    category=category,
+                    masks=IdMasks(maps, segment["id"]),
+                    frames=(0,),
+                    is_thing=category in thing_set,
+                    is_crowd=bool(segment.get("iscrowd", 0)),
+                )
+            )
+        records[annotation["image_id"]] = _record(
+            image, image_root, dataset=dataset, domain=domain, objects=objects
+        )
+    return [record for _, record in sorted(records.items())]
+
+
+@dataclass(slots=True)
+class _Instance:
+    """An annotation in the form of records, before it is known what its image is."""
+
+    official_id: int
+    image: int
+    category: int
+    is_crowd: bool
+    segment: bytes | tuple[bytes, ...] | None
+    size: tuple[int, int] | None  # of the run lengths
+    box: np.ndarray | None
+
+    @classmethod
+    def parse(cls, annotation: dict, json_file: str | Path) -> _Instance:
+        where = f"{json_file}: annotation {annotation.get('id')!r}"
+        require(annotation, ("id", "image_id", "category_id"), where)
+        try:
+            segment, size = parse_segmentation(annotation.get("segmentation"))
+        except MaskError as error:
+            raise AnnotationError(f"{where}: {error}.") from error
+        return cls(
+            official_id=annotation["id"],
+            image=annotation["image_id"],
+            category=annotation["category_id"],
+            is_crowd=bool(annotation.get("iscrowd", 0)),
+            segment=segment,
+            size=size,
+            box=_corners(annotation.get("bbox")),
+        )
+
+
+def _images(images: list[dict], json_file: str | Path) -> dict[int, dict]:
+    """Images by id."""
+    for position, image in enumerate(images):
+        require(
+            image, ("id", "height", "width"), f"{json_file}: image {image.get('id', position)!r}"
+        )
+    check_unique((image["id"] for image in images), json_file, "image")
+    return {image["id"]: image for image in images}
+
+
+def _lookup(images: dict[int, dict], number: int, where: str) -> dict:
+    if number not in images:
+        raise AnnotationError(f"{where} belongs to image {number!r}, which is not listed.")
+    return images[number]
+
+
+def _corners(box: list[float] | None) -> np.ndarray | None:
+    """A box [x, y, width, height] as ``[1, 4]`` (x0, y0, x1, y1)."""
+    if not box:
+        return None
+    x, y, width, height = box
+    return np.array([[x, y, x + width, y + height]])
+
+
+def _record(
+    image: dict,
+    image_root: str | Path,
+    *,
+    dataset: str,
+    domain: str | None,
+    objects: list[ObjectRecord],
+) -> VideoRecord:
+    # LVIS names the file only in the address, whose last two parts are split and file.
+    name = image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:])
+    return VideoRecord(
+        dataset=dataset,
+        domain=domain,
+        video_id=str(image["id"]),
+        official_id=image["id"],
+        frames=ImageFrames(image_root, (name,)),
+        size=(image["height"], image["width"]),
+        objects=tuple(objects),
+    )

@@ -1,0 +1,1 @@
+"""Benchmark metrics: pure functions on arrays and JSON dictionaries."""

@@ -1,0 +1,282 @@
+"""Evaluators of referring segmentation: Ref-YouTube-VOS (and data sets like it) and Ref-DAVIS17."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from detectron2.evaluation import DatasetEvaluator
+from detectron2.utils import comm
+from univs.evaluation.label_map_files import (
+    NamedFrames,
+    folder_reader,
+    write_video,
+)
+from univs.evaluation.metrics import referring
+from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
+from univs.evaluation.video_object import VideoObjectEvaluator
+from univs.evaluation.video_object_protocols import DavisProtocol
+from univs.structures import VideoResult, decode_masks
+
+logger = logging.getLogger(__name__)
+
+Reader = Callable[[str], np.ndarray | None]
+
+
+class ReferringTruth:
+    """Videos, expressions and, where they are public, masks of a referring data set.
+
+    Args:
+        expressions_file: ``meta_expressions.json``: {"videos": {video: {"frames", "expressions":
+            {id: {"exp", "obj_id"}}}}}. ``obj_id`` is one object or a list of them, and is needed
+            for scoring only.
+        mask_dir: folder with one folder of indexed PNGs per video; None if masks are not public.
+        videos: names of the videos; all by default.
+    """
+
+    def __init__(
+        self,
+        expressions_file: str | Path,
+        *,
+        mask_dir: str | Path | None = None,
+        videos: Sequence[str] | None = None,
+    ) -> None:
+        self._path = Path(expressions_file)
+        listed = json.loads(self._path.read_text())["videos"]
+        names = sorted(listed if videos is None else videos)
+        unknown = [name for name in names if name not in listed]
+        if unknown:
+            raise ValueError(f"{self._path} does not list the videos {unknown[:5]}.")
+        self.videos: dict[str, Mapping] = {name: listed[name] for name in names}
+        self.mask_dir = None if mask_dir is None else Path(mask_dir)
+        if self.mask_dir is not None and not self.mask_dir.is_dir():
+            raise FileNotFoundError(f"There is no folder of annotations {self.mask_dir}.")
+
+    def score(self, video: str, expression: str, read: Reader) -> tuple[float, float]:
+        """Mean J and F of one expression, whose predicted masks ``read`` gives by frame name.
+
+        Raises:
+            ValueError: a frame is missing or bad, or the expression has no object.
+        """
+        frames = self.videos[video]["frames"]
+        item = self.videos[video]["expressions"][expression]
+        if "obj_id" not in item:
+            raise ValueError(
+                f"{self._path}: expression {expression} of video {video!r} has no 'obj_id', so it "
+                "cannot be scored."
+            )
+        objects = item["obj_id"] if isinstance(item["obj_id"], list) else [item["obj_id"]]
+        labels = [int(object_id) for object_id in objects]
+        read_truth = folder_reader(self.mask_dir / video)
+
+        def truth(name: str) -> np.ndarray | None:
+            label_map = read_truth(name)
+            return None if label_map is None else np.isin(label_map, labels)
+
+        return referring.score_expression(
+            NamedFrames(frames, truth),
+            NamedFrames(frames, read),
+            video=f"{video}/{expression}",
+            frame_names=frames,
+        )
+
+    def summarize(self, scores: Mapping[str, Mapping[str, tuple[float, float]]]) -> dict:
+        """Numbers over all expressions; those of videos without scores count as (0, 0)."""
+        values = {}
+        for video, item in self.videos.items():
+            if video not in scores:
+                logger.warning("Video %r has no predictions: its expressions score 0.", video)
+            for expression in item["expressions"]:
+                value = scores[video][expression] if video in scores else (0.0, 0.0)
+                values[f"{video}_{expression}"] = value
+        return referring.summarize_expressions(values)
+
+
+def score_referring_folder(truth: ReferringTruth, result_dir: str | Path) -> dict:
+    """Score result files ``<video>/<expression>/<frame>.png``; non-zero pixels are the object.
+
+    A video without a folder scores 0 for all of its expressions, as published.
+
+    Raises:
+        FileNotFoundError: there is no folder of results, or none of an expression.
+        ValueError: a frame is missing or bad; the message names video, expression and frame.
+    """
+    result_dir = Path(result_dir)
+    if not result_dir.is_dir():
+        raise FileNotFoundError(f"There is no folder of results {result_dir}.")
+    if truth.mask_dir is None:
+        raise ValueError("Without mask_dir there is no truth to score against.")
+    scores = {
+        video: {
+            expression: truth.score(
+                video, expression, folder_reader(result_dir / video / expression)
+            )
+            for expression in item["expressions"]
+        }
+        for video, item in truth.videos.items()
+        if (result_dir / video).is_dir()
+    }
+    return truth.summarize(scores)
+
+
+class ReferringEvaluator(PerVideoEvaluator):
+    """Writes ``Annotations/<video>/<expression>/<frame>.png`` (0 or 255) and scores them.
+
+    Args:
+        truth: the data set; scored only if it has masks.
+        output_dir: where to write results; None to score only.
+        allow_missing: expressions of videos that were not processed score 0.
+    """
+
+    task = "referring"
+
+    def __init__(
+        self,
+        truth: ReferringTruth,
+        *,
+        output_dir: str | Path | None = None,
+        allow_missing: bool = False,
+    ) -> None:
+        if truth.mask_dir is None and output_dir is None:
+            raise ValueError("The masks are not public: give an output_dir to write results to.")
+        super().__init__()
+        self._truth = truth
+        self._output_dir = None if output_dir is None else Path(output_dir)
+        self._allow_missing = allow_missing
+
+    def process(self, inputs: Sequence[Mapping], outputs: Sequence[VideoResult]) -> None:
+        """Write and score a batch.
+
+        Args:
+            inputs: per item ``video_id``; ``file_names``, the paths of its frames; and
+                ``expressions``, {target id: expression id}, some or all of the video's.
+            outputs: per item tracks with target ids; an expression without track is empty.
+
+        Raises:
+            ValueError: an unknown or repeated expression, or a result that cannot be scored.
+        """
+        for sample, result in zip(inputs, outputs, strict=True):
+            video = str(sample["video_id"])
+            if video not in self._truth.videos:
+                raise ValueError(f"Video {video!r} is not part of the data set.")
+            names = [Path(name).stem for name in sample["file_names"]]
+            if len(names) != result.num_frames:
+                raise ValueError(
+                    f"Video {video!r}: {len(names)} file names for {result.num_frames} frames."
+                )
+            for target_id, expression in sample["expressions"].items():
+                self._process_expression(video, str(expression), int(target_id), names, result)
+
+    def _process_expression(
+        self, video: str, expression: str, target_id: int, names: list[str], result: VideoResult
+    ) -> None:
+        if expression not in self._truth.videos[video]["expressions"]:
+            raise ValueError(f"Video {video!r} has no expression {expression!r}.")
+        tracks = [track for track in result.tracks if track.target_id == target_id]
+        if len(tracks) > 1:
+            raise ValueError(f"Video {video!r}: {len(tracks)} tracks for target {target_id}.")
+        index = {name: i for i, name in enumerate(names)}
+
+        def read(name: str) -> np.ndarray | None:
+            if name not in index:
+                return None
+            rle = tracks[0].segmentations[index[name]] if tracks else None
+            return decode_masks([rle], result.size)[0].view(np.uint8) * np.uint8(255)
+
+        if self._output_dir is not None:
+            folder = self._output_dir / "Annotations" / video / expression
+            write_video(folder, ((name, read(name)) for name in names))
+        score = None
+        if self._truth.mask_dir is not None:
+            score = self._truth.score(video, expression, read)
+        self.keep((video, expression), score)
+
+    def evaluate(self) -> dict[str, dict[str, float]] | None:
+        """``{"referring": {"J&F", "J", "F"}}`` on the main process (``{}`` without truth).
+
+        Raises:
+            ValueError: expressions were not processed, or processed by two processes.
+        """
+        records = self.gather_records()  # indexed by (video, expression)
+        if records is None:
+            return None
+        scores: dict[str, dict] = {}
+        for (video, expression), score in records.items():
+            scores.setdefault(video, {})[expression] = score
+        for video, item in self._truth.videos.items():
+            if video in scores or not self._allow_missing:
+                expected = [(video, expression) for expression in item["expressions"]]
+                check_no_video_missing(expected, records, allow_missing=False)
+        if self._truth.mask_dir is None:
+            return {}
+        result = self._truth.summarize(scores)
+        return {self.task: {name: result[name] for name in ("J&F", "J", "F")}}
+
+
+class RefDavisEvaluator(DatasetEvaluator):
+    """Ref-DAVIS17: one unsupervised DAVIS evaluation per annotator, and their mean.
+
+    Results are written to ``anno_0`` ... ``anno_3`` of ``output_dir``.
+
+    Args:
+        truth_dir: unsupervised annotations at 480p, one folder per video.
+        output_dir: where to write results; None to score only.
+        videos, allow_missing: see :class:`VideoObjectProtocol`.
+    """
+
+    task = "ref_davis17"
+
+    def __init__(
+        self,
+        truth_dir: str | Path,
+        *,
+        output_dir: str | Path | None = None,
+        videos: Sequence[str] | None = None,
+        allow_missing: bool = False,
+    ) -> None:
+        protocol = DavisProtocol(
+            truth_dir, task="unsupervised", videos=videos, allow_missing=allow_missing
+        )
+        protocol.max_objects = None  # the expressions say which object a mask is
+        self._evaluators = [
+            VideoObjectEvaluator(
+                protocol,
+                output_dir=None if output_dir is None else Path(output_dir) / f"anno_{annotator}",
+            )
+            for annotator in range(referring.NUM_ANNOTATORS)
+        ]
+
+    def reset(self) -> None:
+        for evaluator in self._evaluators:
+            evaluator.reset()
+
+    def process(self, inputs: Sequence[Mapping], outputs: Sequence[VideoResult]) -> None:
+        """Write and score a batch.
+
+        Args:
+            inputs: per item ``annotator`` (0 to 3), ``video_id`` and ``file_names``.
+            outputs: per item one track for every object, its target id being the object's id.
+        """
+        for sample, result in zip(inputs, outputs, strict=True):
+            annotator = sample["annotator"]
+            if not 0 <= annotator < len(self._evaluators):
+                raise ValueError(
+                    f"Video {sample['video_id']!r}: annotator {annotator} is not one of 0 to "
+                    f"{len(self._evaluators) - 1}."
+                )
+            self._evaluators[annotator].process([sample], [result])
+
+    def evaluate(self) -> dict[str, dict[str, float]] | None:
+        """The seven numbers of DAVIS as means, and ``J&F-Mean-anno_<k>`` of every annotator."""
+        runs = [evaluator.evaluate() for evaluator in self._evaluators]
+        if not comm.is_main_process():
+            return None
+        runs = [next(iter(run.values())) for run in runs]
+        numbers = referring.average_annotators(runs)
+        for annotator, run in enumerate(runs):
+            numbers[f"J&F-Mean-anno_{annotator}"] = run["J&F-Mean"]
+        return {self.task: numbers}

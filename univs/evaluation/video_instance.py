@@ -1,0 +1,210 @@
+"""Evaluator of instance tracks on YouTube-VIS, OVIS and data sets of the same layout."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tabulate import tabulate
+
+from detectron2.data import MetadataCatalog
+from detectron2.utils import comm
+from detectron2.utils.file_io import PathManager
+from univs.evaluation.metrics.average_precision import MatchRecord
+from univs.evaluation.metrics.youtube_vis import (
+    TrackAp,
+    YoutubeVisTruth,
+    average_precision,
+    read_predictions,
+    score_video,
+    youtube_vis_ap,
+)
+from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
+from univs.evaluation.result_files import pack_records, read_json_list, write_packed_records
+from univs.structures import VideoResult
+
+logger = logging.getLogger(__name__)
+
+
+class _VideoRecord(NamedTuple):
+    matches: dict[int, MatchRecord]  # indexed by category id of the data set
+    results: bytes  # packed records of results.json
+
+
+class YoutubeVISEvaluator(PerVideoEvaluator):
+    """Average precision and recall of tracks; also writes ``results.json``.
+
+    Every video is scored as soon as it is predicted, so memory stays small. The data set's metadata
+    must hold ``json_file`` (the annotation file) and ``thing_dataset_id_to_contiguous_id``. A file
+    without annotations, as of a test split, is not scored; only the result file is written.
+    """
+
+    def __init__(
+        self,
+        dataset_name: str,
+        output_dir: str | os.PathLike | None = None,
+        *,
+        allow_missing: bool = False,
+    ) -> None:
+        """Read the annotations.
+
+        Args:
+            dataset_name: a registered data set.
+            output_dir: where ``results.json`` goes, usually ``OUTPUT_DIR/inference``; None writes
+                nothing.
+            allow_missing: score videos that were not processed as empty.
+
+        Raises:
+            ValueError: the metadata lacks an entry, or the annotation file is broken.
+        """
+        super().__init__()
+        self._output_dir = None if output_dir is None else Path(output_dir)
+        self._allow_missing = allow_missing
+        metadata = MetadataCatalog.get(dataset_name)
+        for name in ("json_file", "thing_dataset_id_to_contiguous_id"):
+            if not hasattr(metadata, name):
+                raise ValueError(
+                    f"The metadata of the data set {dataset_name!r} has no {name!r}; set it where "
+                    "the data set is registered."
+                )
+        self._dataset_ids = {
+            contiguous: dataset_id
+            for dataset_id, contiguous in metadata.thing_dataset_id_to_contiguous_id.items()
+        }
+        self._truth = read_truth(metadata.json_file)
+
+    def process(
+        self, inputs: Sequence[Mapping], outputs: VideoResult | Sequence[VideoResult]
+    ) -> None:
+        """Score videos.
+
+        Args:
+            inputs: per video ``video_id``.
+            outputs: one result per video; a single one need not be in a list.
+
+        Raises:
+            ValueError: the data set has no such video, it has another number of frames, or a track
+                has no category of the data set.
+        """
+        outputs = [outputs] if isinstance(outputs, VideoResult) else outputs
+        for record, result in zip(inputs, outputs, strict=True):
+            self._process_video(record["video_id"], result)
+
+    def evaluate(self) -> OrderedDict | None:
+        """Write ``results.json``, log the tables and return the numbers.
+
+        Returns:
+            ``{"segm": {"AP", "AP50", ..., "AP-<category>"}}`` in per cent, NaN where undefined; an
+            empty dictionary if there are no annotations; None on all but the main process.
+
+        Raises:
+            ValueError: a video of the data set was not processed and ``allow_missing`` is off, or
+                one was processed twice.
+        """
+        records = self.gather_records()
+        if not comm.is_main_process():
+            return None
+        if self._output_dir is not None:
+            path = self._output_dir / "results.json"
+            write_packed_records(path, (record.results for record in records.values()))
+            logger.info("Wrote the tracks of %d videos to %s", len(records), path)
+        if not self._truth.has_annotations:
+            logger.info("The data set has no annotations, so nothing is scored.")
+            return OrderedDict()
+        check_no_video_missing(self._truth.tracks, records, self._allow_missing)
+        videos = {
+            video_id: records[video_id].matches
+            if video_id in records
+            else score_video([], truths, self._truth.settings)
+            for video_id, truths in self._truth.tracks.items()
+        }
+        result = average_precision(videos, list(self._truth.categories), self._truth.settings)
+        log_track_ap(result, self._truth.categories)
+        return OrderedDict(segm=percentages(result, self._truth.categories))
+
+    def _process_video(self, video_id: int | str, result: VideoResult) -> None:
+        where = f"Video {video_id!r}"
+        if video_id not in self._truth.video_lengths:
+            raise ValueError(f"{where} is not in the annotation file of the data set.")
+        if result.num_frames != self._truth.video_lengths[video_id]:
+            raise ValueError(
+                f"{where} has {self._truth.video_lengths[video_id]} frames, but the prediction has "
+                f"{result.num_frames}."
+            )
+        try:
+            results = result.to_youtube_vis(video_id, self._dataset_ids)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        matches = {}
+        if self._truth.has_annotations:
+            predictions = read_predictions(results, self._truth).get(video_id, [])
+            matches = score_video(predictions, self._truth.tracks[video_id], self._truth.settings)
+        self.keep(video_id, _VideoRecord(matches, pack_records(results)))
+
+
+def score_result_file(
+    json_file: str | os.PathLike, results_file: str | os.PathLike
+) -> OrderedDict[str, OrderedDict[str, float]]:
+    """Score a ``results.json`` that lies on disk; see `YoutubeVISEvaluator.evaluate`.
+
+    A video without any track in the file counts as predicted empty, as published.
+    """
+    truth = read_truth(json_file)
+    result = youtube_vis_ap(truth, read_json_list(results_file))
+    log_track_ap(result, truth.categories)
+    return OrderedDict(segm=percentages(result, truth.categories))
+
+
+def read_truth(json_file: str | os.PathLike) -> YoutubeVisTruth:
+    """Read an annotation file.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        ValueError: it is broken; the message names it.
+    """
+    path = PathManager.get_local_path(os.fspath(json_file))
+    with open(path, encoding="utf-8") as file:
+        try:
+            data = json.load(file)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{json_file} is not a JSON file: {error}.") from error
+    return YoutubeVisTruth.from_json(data, source=os.fspath(json_file))
+
+
+def percentages(result: TrackAp, categories: Mapping[int, str]) -> OrderedDict[str, float]:
+    """All rows and the AP of every category as Detectron2 reports them: per cent, or NaN."""
+    values = OrderedDict(
+        (name, 100 * value if value >= 0 else float("nan")) for name, value in result.stats.items()
+    )
+    for category_id, value in result.per_category.items():
+        values[f"AP-{categories[category_id]}"] = 100 * value
+    return values
+
+
+def log_track_ap(result: TrackAp, categories: Mapping[int, str]) -> None:
+    """Log the rows of the official tool, and tables of the main numbers and of the categories."""
+    logger.info("Evaluation results for segm:\n%s", "\n".join(result.summary))
+    values = percentages(result, categories)
+    main = {name: values[name] for name in result.stats}
+    logger.info(
+        "In per cent:\n%s",
+        tabulate([main.values()], headers=list(main), tablefmt="pipe", floatfmt=".3f"),
+    )
+    cells = [
+        (categories[category_id], 100 * value) for category_id, value in result.per_category.items()
+    ]
+    per_row = min(3, len(cells)) or 1
+    rows = [
+        list(itertools.chain.from_iterable(cells[start : start + per_row]))
+        for start in range(0, len(cells), per_row)
+    ]
+    logger.info(
+        "Per-category segm AP:\n%s",
+        tabulate(rows, headers=["category", "AP"] * per_row, tablefmt="pipe", floatfmt=".3f"),
+    )

@@ -1,0 +1,1 @@
+"""Prompts: masks, boxes, points, categories and expressions as tokens and initial queries."""

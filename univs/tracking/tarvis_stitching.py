@@ -1,0 +1,276 @@
+"""Joining the overlapping clips of a long video (TarViS, section 3.5).
+
+Stitchers take the predictions of one clip after another and give back frames as soon as no later clip
+can change them. They hold the frames that two clips share, whatever the length of the video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+
+def clip_windows(
+    num_frames: int, clip_length: int, overlap: int, first_frame: int = 0
+) -> Iterator[range]:
+    """The frames of each clip of a video; the last clip may be shorter.
+
+    Args:
+        num_frames: frames of the video.
+        clip_length, overlap: see :func:`check_overlap`.
+        first_frame: where the first clip begins.
+    """
+    start = first_frame
+    while start < num_frames:
+        clip = range(start, min(start + clip_length, num_frames))
+        yield clip
+        if clip.stop == num_frames:
+            return
+        start += clip_length - overlap
+
+
+def check_overlap(clip_length: int, overlap: int) -> None:
+    """Refuse clips of which one frame could be in three, or that share no frame.
+
+    Raises:
+        ValueError: the overlap is not between 1 and half the length of a clip.
+    """
+    if not 1 <= overlap <= clip_length // 2:
+        raise ValueError(
+            f"clips of {clip_length} frames cannot share {overlap}: set MODEL.TARVIS.TEST."
+            f"FRAME_OVERLAP to 1 or more and to at most half of TEST.CLIP_LENGTH"
+        )
+
+
+@dataclass
+class FrameMasks:
+    """Masks of one frame that are final.
+
+    Attributes:
+        frame: index in the video.
+        ids: of the M tracks that have a mask, which may be empty.
+        mask_logits: ``(M, h, w)``.
+    """
+
+    frame: int
+    ids: list[int]
+    mask_logits: Tensor
+
+
+class TrackStitcher:
+    """Gives instances of successive clips the same id where their masks agree.
+
+    Attributes:
+        class_sums: sum of the class logits ``(1 + K,)`` of each track over its clips, by id.
+        num_clips: number of clips of each track, by id.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_tracks_per_clip: int,
+        score_threshold: float,
+        iou_threshold: float,
+        keep_earlier: bool,
+    ) -> None:
+        """
+        Args:
+            max_tracks_per_clip: instances of a clip that are kept, best first.
+            score_threshold: least probability of the best class of an instance that is kept.
+            iou_threshold: instances of two clips are the same above this overlap.
+            keep_earlier: shared frames keep the masks of the earlier clip, and instances without a
+                pixel in them count as equal (as published); otherwise logits are averaged, and such
+                instances never match.
+        """
+        self.max_tracks_per_clip = max_tracks_per_clip
+        self.score_threshold = score_threshold
+        self.iou_threshold = iou_threshold
+        self.keep_earlier = keep_earlier
+        self.class_sums: dict[int, Tensor] = {}
+        self.num_clips: dict[int, int] = {}
+        self._held: list[FrameMasks] = []
+        self._next_id = 1
+        self.last_ids: list[int] = []
+
+    def add(
+        self, clip: range, shared: int, class_logits: Tensor, mask_logits: Tensor
+    ) -> list[FrameMasks]:
+        """Take the next clip.
+
+        Args:
+            clip: its T frames.
+            shared: how many of them, from the first on, the clip before has as well.
+            class_logits: ``(Q, 1 + K)``, background first.
+            mask_logits: ``(Q, T, h, w)``.
+
+        Returns:
+            the frames before the clip that were not given out yet.
+        """
+        kept = self._kept(class_logits.float())
+        class_logits, mask_logits = class_logits[kept].float(), mask_logits[kept].float()
+        earlier = [frame for frame in self._held if frame.frame >= clip.start]
+        final = [frame for frame in self._held if frame.frame < clip.start]
+        ids = self._associated(earlier, mask_logits[:, :shared])
+        for track_id, logits in zip(ids, class_logits, strict=True):
+            self.class_sums[track_id] = self.class_sums.get(track_id, 0) + logits
+            self.num_clips[track_id] = self.num_clips.get(track_id, 0) + 1
+        self.last_ids = ids
+        masks = [
+            FrameMasks(frame, ids, logits)
+            for frame, logits in zip(clip, mask_logits.unbind(1), strict=True)
+        ]
+        # Only the frames that the next clip may share are needed as this clip predicts them.
+        self._held = masks[shared:]
+        shared_frames = [
+            before if self.keep_earlier else averaged(before, after)
+            for before, after in zip(earlier, masks[:shared], strict=True)
+        ]
+        return [*final, *shared_frames]
+
+    def finish(self) -> list[FrameMasks]:
+        """The frames that are left."""
+        held, self._held = self._held, []
+        return held
+
+    def class_logits(self) -> dict[int, Tensor]:
+        """Class logits ``(1 + K,)`` of each track, averaged over its clips, by id."""
+        return {
+            track_id: total / self.num_clips[track_id]
+            for track_id, total in self.class_sums.items()
+        }
+
+    def _kept(self, class_logits: Tensor) -> Tensor:
+        """Indices of the instances to keep: all that are good enough, or the best ones, best first."""
+        scores = class_logits.softmax(-1)[:, 1:].amax(-1)
+        kept = (scores >= self.score_threshold).nonzero().squeeze(1)
+        if len(kept) > self.max_tracks_per_clip:
+            best = scores[kept].argsort(descending=True, stable=True)
+            kept = kept[best[: self.max_tracks_per_clip]]
+        return kept
+
+    def _associated(self, earlier: list[FrameMasks], mask_logits: Tensor) -> list[int]:
+        """Ids of the instances ``(M, shared, h, w)`` of a clip."""
+        ids: list[int | None] = [None] * len(mask_logits)
+        if earlier and len(mask_logits):
+            before = torch.stack([frame.mask_logits for frame in earlier], dim=1)
+            overlaps = mask_ious(before > 0, mask_logits > 0, empty_match=self.keep_earlier)
+            overlaps = overlaps.cpu().numpy()
+            for row, column in zip(*linear_sum_assignment(overlaps, maximize=True), strict=True):
+                if overlaps[row, column] > self.iou_threshold:
+                    ids[column] = earlier[0].ids[row]
+        for index, track_id in enumerate(ids):
+            if track_id is None:
+                ids[index] = self._next_id
+                self._next_id += 1
+        return ids
+
+
+class SemanticStitcher:
+    """Averages the class maps of frames that clips share."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[int, Tensor]] = []
+
+    def add(self, clip: range, shared: int, logits: Tensor) -> list[tuple[int, Tensor]]:
+        """Take the logits ``(K, T, h, w)`` of the next clip; see :meth:`TrackStitcher.add`.
+
+        Returns:
+            frame and logits ``(K, h, w)`` of the frames that are final.
+        """
+        frames = list(zip(clip, logits.float().unbind(1), strict=True))
+        split = len(self._held) - shared
+        final = self._held[:split]
+        final += [
+            (index, (before + after) / 2)
+            for (index, before), (_, after) in zip(
+                self._held[split:], frames[:shared], strict=True
+            )
+        ]
+        self._held = frames[shared:]
+        return final
+
+    def finish(self) -> list[tuple[int, Tensor]]:
+        """The frames that are left."""
+        held, self._held = self._held, []
+        return held
+
+
+class ObjectStitcher:
+    """Joins the masks of given objects, whose ids are known."""
+
+    def __init__(self, *, overwrite: bool) -> None:
+        """
+        Args:
+            overwrite: a clip replaces the shared frames of the clip before, unless it is the last one
+                (as published); otherwise logits are averaged.
+        """
+        self.overwrite = overwrite
+        self._held: dict[int, list[FrameMasks]] = {}  # indexed by frame
+        self._newest: list[FrameMasks] = []
+
+    def add(self, clip: range, ids: list[int], mask_logits: Tensor) -> list[list[FrameMasks]]:
+        """Take the next clip.
+
+        Args:
+            clip: its T frames.
+            ids: of the N objects.
+            mask_logits: ``(N, T, h, w)``.
+
+        Returns:
+            layers, see :func:`layered_masks`, of the frames before the clip that were not given out
+            yet. A frame has several layers where a clip replaced masks of another one.
+        """
+        self._merge_newest(is_last=False)
+        final = [self._held.pop(frame) for frame in sorted(self._held) if frame < clip.start]
+        self._newest = [
+            FrameMasks(frame, ids, logits)
+            for frame, logits in zip(clip, mask_logits.float().unbind(1), strict=True)
+        ]
+        return final
+
+    def finish(self) -> list[list[FrameMasks]]:
+        """The layers of the frames that are left; a new sequence of clips may follow."""
+        self._merge_newest(is_last=True)
+        held, self._held = self._held, {}
+        return [held[frame] for frame in sorted(held)]
+
+    def _merge_newest(self, *, is_last: bool) -> None:
+        for masks in self._newest:
+            layers = self._held.setdefault(masks.frame, [])
+            if layers and not self.overwrite:
+                layers[-1] = averaged(layers[-1], masks)
+            elif not layers or not is_last:
+                layers.append(masks)
+        self._newest = []
+
+
+def mask_ious(first: Tensor, second: Tensor, *, empty_match: bool) -> Tensor:
+    """Intersection over union of all pairs, all frames together.
+
+    Args:
+        first: bool ``(N, T, h, w)``.
+        second: bool ``(M, T, h, w)``.
+        empty_match: two empty masks have an overlap of 1 (as published), else of 0.
+
+    Returns:
+        ``(N, M)``.
+    """
+    first, second = first.flatten(1).float(), second.flatten(1).float()
+    intersection = first @ second.T
+    union = first.sum(1)[:, None] + second.sum(1) - intersection
+    overlaps = (intersection + 1) / (union + 1)
+    return overlaps if empty_match else overlaps * (union > 0)
+
+
+def averaged(before: FrameMasks, after: FrameMasks) -> FrameMasks:
+    """The mean of two predictions for a frame; a track of one of them only keeps that one."""
+    masks = dict(zip(before.ids, before.mask_logits, strict=True))
+    for track_id, logits in zip(after.ids, after.mask_logits, strict=True):
+        masks[track_id] = (masks[track_id] + logits) / 2 if track_id in masks else logits
+    size = before.mask_logits.shape[-2:]
+    logits = torch.stack([*masks.values()]) if masks else before.mask_logits.new_zeros(0, *size)
+    return FrameMasks(before.frame, list(masks), logits)
