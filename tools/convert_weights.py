@@ -9,9 +9,9 @@ Reads .pkl, .pth, .pt, .bin and .safetensors files (also ImageNet backbones and 
 ResNet) without executing anything in them, and writes .safetensors or .pth by the ending of OUTPUT.
 Only the weights are kept, with the config, class names and tasks if the file has them.
 
-With --to univs the weights of a Mask2Former model, or of an earlier stage of UniVS, become the start
-of a UniVS model; what is not taken over is listed with the reason. Of a file of stage 3, which holds
-the averaged weights (the teacher) beside the current ones, the averaged ones are taken.
+With --to univs the weights of a Mask2Former model, or of an earlier stage of UniVS, become the
+start of a UniVS model; what is not taken over is listed with the reason. Of a file of stage 3,
+which holds the averaged weights (the teacher) beside the current ones, the averaged ones are taken.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--num-queries", type=int, default=200, help="learnable queries of the UniVS model"
     )
     parser.add_argument(
-        "--student", action="store_true", help="take the current weights of stage 3, not the averaged"
+        "--student",
+        action="store_true",
+        help="take the weights of stage 3 that are not averaged",
     )
     options = parser.parse_args(arguments)
     if options.output.suffix not in WRITERS:

@@ -59,7 +59,9 @@ def _is_installed() -> bool:
 
 
 def _is_standin(module: object) -> bool:
-    return getattr(module, "__file__", None) is not None and STANDIN in Path(module.__file__).parents
+    return (
+        getattr(module, "__file__", None) is not None and STANDIN in Path(module.__file__).parents
+    )
 
 
 def _use_standin() -> None:

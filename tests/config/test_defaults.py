@@ -5,7 +5,13 @@ from __future__ import annotations
 import yaml
 
 from detectron2.config import get_cfg as get_detectron2_cfg
-from univs.config import add_maskformer2_config, add_maskformer2_video_config, get_cfg, load_config
+from univs.config import (
+    add_maskformer2_config,
+    add_maskformer2_video_config,
+    add_univs_config,
+    get_cfg,
+    load_config,
+)
 
 
 def test_mask2former_defaults_before_any_yaml():
@@ -34,6 +40,7 @@ def test_keys_can_be_added_as_in_the_original_projects():
     cfg = get_detectron2_cfg()
     add_maskformer2_config(cfg)
     add_maskformer2_video_config(cfg)
+    add_univs_config(cfg)
     assert cfg.MODEL.MASK_FORMER == get_cfg().MODEL.MASK_FORMER
 
 

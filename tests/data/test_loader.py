@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -56,3 +57,33 @@ def test_datasets_without_any_object_are_kept_whole(toy_datasets):
 def test_training_needs_a_dataset():
     with pytest.raises(ValueError, match="DATASETS.TRAIN names no dataset"):
         training_entries([], filter_empty=True)
+
+
+def test_batches_of_a_mixture_come_from_one_dataset_each(toy_datasets, toy_config):
+    names = ("toy_coco_instance_train", "toy_ytvis_train")
+    toy_config.DATASETS.TRAIN = names
+    toy_config.DATASETS.DATASET_RATIO = [1.0, 1.0]
+    toy_config.DATALOADER.NUM_WORKERS = 0
+    toy_config.SOLVER.IMS_PER_BATCH = 2
+    batches = list(islice(build_train_loader(toy_config), 12))
+    seen = set()
+    for batch in batches:
+        (name,) = {sample["dataset_name"] for sample in batch}
+        seen.add(name)
+        for sample in batch:
+            assert len(sample["image"]) == len(sample["instances"]) == 2
+    assert seen == set(names)
+
+
+def test_weights_must_fit_the_datasets(toy_datasets, toy_config):
+    toy_config.DATASETS.TRAIN = ("toy_coco_instance_train", "toy_ytvis_train")
+    toy_config.DATASETS.DATASET_RATIO = [1.0]
+    with pytest.raises(ValueError, match="has 1 weights, DATASETS.TRAIN has 2"):
+        build_train_loader(toy_config)
+
+
+def test_the_way_of_drawing_must_be_known(toy_datasets, toy_config):
+    toy_config.DATASETS.TRAIN = ("toy_coco_instance_train", "toy_ytvis_train")
+    toy_config.DATASETS.DATALOADER_TYPE = "any"
+    with pytest.raises(ValueError, match="DATALOADER_TYPE is 'any'; known are epoch, iter"):
+        build_train_loader(toy_config)

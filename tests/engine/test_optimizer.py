@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 import torch
+
 from detectron2.modeling import build_model
 from reference.cases import manifest
 from reference.object_models import own_config
-
 from univs.config import load_config
 from univs.engine.optimizer import build_optimizer
 

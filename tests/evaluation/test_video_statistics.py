@@ -6,8 +6,15 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
-from univs.evaluation.video_statistics import TrackStatistics, track_statistics
+from univs.evaluation.video_statistics import (
+    TrackStatistics,
+    label_map_statistics,
+    track_statistics,
+)
 from univs.structures import encode_mask
 
 SIZE = (8, 20)
@@ -66,10 +73,36 @@ def test_nothing_at_all():
     assert track_statistics([[A]], [[None]]).misses == 1
 
 
+def test_masks_of_another_size_cover_nothing():
+    result = track_statistics([[A]], [[encode_mask(np.ones((3, 3), dtype=bool))]])
+    assert (result.matches, result.false_positives) == (0, 1)
+
+
+@settings(deadline=None, max_examples=30)
+@given(*[arrays.arrays(np.uint8, (5, 6, 4), elements=st.integers(0, 3))] * 2)
+def test_label_maps_give_the_same(truth, prediction):
+    def tracks(maps):
+        return [[encode_mask(label_map == i) for label_map in maps] for i in (1, 2, 3)]
+
+    expected = track_statistics(tracks(truth), tracks(prediction))
+    assert label_map_statistics(zip(truth, prediction, strict=True)) == expected
+
+
+def test_void_pixels_of_label_maps_do_not_count():
+    truth = np.array([[1, 1, 255, 255]])
+    prediction = np.array([[2, 2, 2, 3]])
+    result = label_map_statistics([(truth, prediction)])
+    assert (result.matches, result.num_tracks, result.num_truths) == (1, 1, 1)
+
+
+def test_table():
+    numbers = track_statistics([[A] * 4], [[A, A, None, None], [None, None, A, A]]).as_numbers()
+    assert numbers == {"IDSw": 1, "Frag": 0, "MOTA": 75, "MT": 100, "ML": 0}
+    assert math.isnan(TrackStatistics().as_numbers()["MT"])
+
+
 def test_wrong_input_is_an_error():
     with pytest.raises(ValueError, match="different numbers of frames"):
         track_statistics([[A]], [[A, A]])
-    with pytest.raises(ValueError, match="different sizes"):
-        track_statistics([[A]], [[encode_mask(np.ones((3, 3), dtype=bool))]])
     with pytest.raises(ValueError, match="min_iou"):
         track_statistics([], [], min_iou=0)

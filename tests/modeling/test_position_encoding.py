@@ -8,10 +8,12 @@ import torch
 
 from univs.modeling.position_encoding import (
     clip_frame_positions,
+    indexed_frame_positions,
     sine_encoding_2d,
     sine_encoding_2d_masked,
     sine_encoding_3d,
     sine_encoding_of_cells,
+    sine_encoding_points,
 )
 
 
@@ -57,3 +59,27 @@ def test_encodings_equal_those_of_tarvis(case):
     rows, columns = torch.meshgrid(*map(torch.arange, raw.shape[2:]), indexing="ij")
     encoding = sine_encoding_of_cells(rows, columns, raw.shape[1])
     case.check("sine2d_raw", encoding.permute(2, 0, 1)[None])
+
+
+@pytest.mark.golden("univs", "position_encoding_3d")
+def test_encodings_of_clips_and_points_equal_the_original(case):
+    num_frames, _, height, width = case.arrays["fixed_3x4x6"].shape
+    points = case.tensor("points")
+    like = torch.zeros(())
+    channels = 2 * case.meta["config"]["num_pos_feats"]
+    default = torch.arange(num_frames)
+    indices = torch.tensor([[0, 5, 9], [2, 40, 130]])
+    fixed = clip_frame_positions(num_frames, like=like)
+    for name, frames in (
+        ("fixed_3x4x6", fixed),
+        ("arbitrary_default", indexed_frame_positions(default)),
+        ("arbitrary_indices", indexed_frame_positions(indices)),
+    ):
+        encoding = sine_encoding_3d(frames, height, width, channels, like=like)
+        case.check(name, encoding[..., ::2, :, :])
+    for name, frames in (
+        ("fixed_points", fixed),
+        ("arbitrary_points_default", indexed_frame_positions(default)),
+        ("arbitrary_points_frame7", indexed_frame_positions(torch.full((num_frames,), 7))),
+    ):
+        case.check(name, sine_encoding_points(points, frames[:, None], channels))

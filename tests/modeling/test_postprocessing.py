@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reference.models import subsampled, unpack_bits
 
+from reference.models import subsampled, unpack_bits
 from univs.modeling.postprocessing import (
     instance_inference,
     panoptic_inference,

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from detectron2.structures import BitMasks, Boxes, Instances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectron2.structures import BitMasks, Boxes, Instances
 from univs.modeling.concepts import ConceptTable
 from univs.modeling.univs_target_preparation import (
     PromptMeans,
@@ -66,7 +66,13 @@ def test_targets_are_padded_and_objects_that_are_never_seen_dropped():
     expected = torch.tensor([2, 2, 8, 6]) / 32
     torch.testing.assert_close(clip.boxes[1, 0], expected)
     assert clip.boxes[0, 1].tolist() == [0, 0, 0, 0]
-    assert clip.frame_indices.tolist() == [3, 4] and clip.class_rows == slice(10, 16)
+    assert clip.frame_indices.tolist() == [3, 4]
+
+
+def test_classes_are_learned_where_targets_are_given_by_them():
+    texts = {"expressions": ["a"], "exp_obj_ids": [0]}
+    for task, rows in (("detection", slice(10, 16)), ("sot", None), ("grounding", None)):
+        assert prepare([sample([3], task=task, **texts)]).clips[0].class_rows == rows
 
 
 def test_category_prompts_ask_for_shown_classes_first_and_then_for_others():

@@ -18,6 +18,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+
 from reference import pinned_random
 
 DEFAULT_ROOT = Path(__file__).resolve().parents[1] / "golden"
@@ -130,10 +131,21 @@ def manifest(system: str) -> dict[str, dict]:
 
 
 @contextlib.contextmanager
-def random_pinned() -> Iterator[None]:
-    """Replace the random functions that losses draw from by functions of the shape only."""
+def random_pinned(*, masks_only: bool = False) -> Iterator[None]:
+    """Replace the random functions that losses draw from by functions of the shape only.
+
+    Args:
+        masks_only: ``torch.rand`` of one dimension is 0.9 everywhere, so that every visual prompt
+            of UniVS is a mask.
+    """
+
+    def rand(*size, **options):
+        if masks_only and len(size) == 1 and isinstance(size[0], int):
+            return torch.full(size, 0.9, device=options.get("device"))
+        return pinned_random.rand(*size, **options)
+
     with (
-        mock.patch("torch.rand", pinned_random.rand),
+        mock.patch("torch.rand", rand),
         mock.patch("torch.randn", pinned_random.randn),
         mock.patch("torch.randperm", pinned_random.randperm),
         mock.patch("random.choices", pinned_random.choices),

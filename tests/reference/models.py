@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
+import univs.modeling  # noqa: F401  registers the architectures
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from reference.cases import GoldenCase
 from reference.deterministic_weights import fill
-from torch import Tensor, nn
-
-import univs.modeling  # noqa: F401  registers the architectures
 from univs.config import load_config
+from univs.data import register_datasets
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -36,6 +37,7 @@ def published_config(config_file: str, device: str = "cpu") -> CfgNode:
     folder = path.parent.parent if path.parent.name == "swin" else path.parent
     name = re.search(r"(swin_(tiny|small|base|large)|R\d+)(_IN21k)?", path.stem).group().lower()
     own = CONFIGS / "mask2former" / _FOLDERS[str(folder)] / f"{name}.yaml"
+    register_datasets()  # panoptic models ask which classes are things
     return load_config(own, ["MODEL.DEVICE", device])
 
 

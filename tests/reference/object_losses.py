@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from reference.cases import GoldenCase
 
+from reference.cases import GoldenCase
 from univs.modeling.decoder import DecoderOutput, QueryPredictions
 from univs.modeling.losses import HungarianMatcher
 from univs.modeling.targets import ClipTargets
@@ -58,16 +58,16 @@ def golden_frame_matches(layers: list) -> list:
     ]
 
 
-PARAMETERS = dict(
-    num_classes=4,
-    cost_class=2.0,
-    cost_mask=5.0,
-    cost_dice=5.0,
-    num_points=32,
-    eos_coef=0.1,
-    oversample_ratio=3.0,
-    importance_sample_ratio=0.75,
-)
+PARAMETERS = {
+    "num_classes": 4,
+    "cost_class": 2.0,
+    "cost_mask": 5.0,
+    "cost_dice": 5.0,
+    "num_points": 32,
+    "eos_coef": 0.1,
+    "oversample_ratio": 3.0,
+    "importance_sample_ratio": 0.75,
+}
 
 
 def small_output(groups: int, queries: int, frames: int) -> DecoderOutput:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 from reference.cases import GoldenCase
 from reference.deterministic_weights import fill
 from reference.models import CONFIGS, fill_part, unpack_bits
-from torch import Tensor, nn
-
 from univs.config import load_config
 
 _FOLDERS = {"coco": "coco", "ovis": "ovis", "youtubevis_2019": "ytvis/2019"}
@@ -121,7 +121,7 @@ def check_part(case: GoldenCase, name: str, tensor: Tensor) -> None:
 
 
 def padded_matches(matches: list, like: np.ndarray) -> np.ndarray:
-    """Matches (query, target) of many masks as ``like`` stores them, sorted by target, padded by -1."""
+    """Matches (query, target) as ``like`` stores them: sorted by target, padded by -1."""
     stored = np.full(like.shape, -1)
     for row, (queries, targets) in enumerate(matches):
         order = targets.argsort()

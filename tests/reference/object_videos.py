@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 import torch
-from reference.cases import GoldenCase
-from reference.models import unpack_bits
 from torch import Tensor
 
+from reference.cases import GoldenCase
+from reference.models import unpack_bits
 from univs.structures import VideoResult, decode_masks
 from univs.tracking.instance_session import InstanceSession
 

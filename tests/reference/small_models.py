@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 from reference.models import CONFIGS
-from torch import nn
-
 from univs.config import load_config
 
 _SIZES = [
@@ -88,3 +88,27 @@ def small_samples(num_clips: int, num_frames: int, *, num_objects: int = 2) -> l
         frames.append(instances)
     images = [torch.from_numpy(x.transpose(2, 0, 1).copy()) for x in small_video(num_frames)]
     return [{"image": images, "instances": frames} for _ in range(num_clips)]
+
+
+def fit_moving_square(model: nn.Module, num_frames: int, iterations: int) -> Tensor:
+    """Train on the small video, whose only object, of class 1, is the square.
+
+    Returns:
+        bool ``(T, H, W)``, where it is.
+    """
+    masks = torch.zeros(1, num_frames, 48, 64, dtype=torch.bool)
+    (sample,) = small_samples(1, num_frames, num_objects=1)
+    for t, instances in enumerate(sample["instances"]):
+        masks[0, t, 10:30, 3 * t : 3 * t + 20] = True
+        instances.gt_masks = BitMasks(masks[:, t])
+        instances.gt_classes, instances.gt_ids = torch.tensor([1]), torch.tensor([7])
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    model.train()
+    torch.manual_seed(0)
+    for _ in range(iterations):
+        optimizer.zero_grad()
+        sum(model([sample]).values()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    model.eval()
+    return masks[0]

@@ -1,4 +1,4 @@
-"""TarViS models of golden cases, built from the project's configs and filled under published names."""
+"""TarViS models of golden cases: the project's configs, filled under the published names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fnmatch import fnmatch
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
+import univs.modeling  # noqa: F401  registers the architectures
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from reference.cases import GoldenCase, manifest
 from reference.deterministic_weights import fill
 from reference.models import CONFIGS
-from torch import Tensor, nn
-
-import univs.modeling  # noqa: F401  registers the architectures
 from univs.checkpoint.names import current_names
 from univs.config import load_config
 

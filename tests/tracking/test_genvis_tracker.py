@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from reference.object_models import filled_object_model, object_config
 from reference.object_videos import check_top_classes, check_video, restored, result_size
-from reference.small_models import small_config, small_model, small_video
-
+from reference.small_models import fit_moving_square, small_config, small_model, small_video
 from univs.tracking import GenvisSession, Segmenter
 from univs.tracking.instance_session import class_probabilities
 
@@ -109,3 +109,17 @@ def test_the_state_of_a_video_is_bounded(config):
 def test_a_video_without_frames_is_an_error(model, config):
     with pytest.raises(ValueError, match="no frames"):
         session_of(model, config).finish()
+
+
+@pytest.mark.slow
+def test_a_trained_model_follows_its_object():
+    config = small_config("Genvis", ["MODEL.VITA.FREEZE_DETECTOR", False])
+    model = small_model(config)
+    truth = fit_moving_square(model, num_frames=4, iterations=45).numpy()
+    with Segmenter(model, config, class_names=()).session() as session:
+        for frame in small_video(4):
+            session.push(frame)
+        first, second, *_ = session.finish().tracks
+    found = first.masks()
+    assert (found & truth).sum() > 0.9 * (found | truth).sum()
+    assert first.category == 1 and first.score > 0.9 and second.score < 0.5

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reference.tarvis import check, filled_model, frames, recorded, strided
 
+from reference.tarvis import check, filled_model, frames, recorded, strided
 from univs.modeling.prompts.tarvis_object_encoder import mean_by_owner
 from univs.tracking.tarvis_exemplars import (
     GivenObject,

@@ -47,9 +47,12 @@ def test_overlaps_that_do_not_fit_are_refused(clip_length, overlap):
 
 
 def stitcher(**options) -> TrackStitcher:
-    arguments = dict(
-        max_tracks_per_clip=3, score_threshold=0.0, iou_threshold=0.5, keep_earlier=True
-    )
+    arguments = {
+        "max_tracks_per_clip": 3,
+        "score_threshold": 0.0,
+        "iou_threshold": 0.5,
+        "keep_earlier": True,
+    }
     return TrackStitcher(**(arguments | options))
 
 

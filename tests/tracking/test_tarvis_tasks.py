@@ -3,21 +3,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from reference.tarvis import bits
 
+from reference.tarvis import bits
 from univs.structures import BoxTarget, MaskTarget, PointTarget
 from univs.structures.mask_rle import decode_mask
 from univs.tracking.frame_size import FrameSize
+from univs.tracking.tarvis_objects import (
+    ObjectTask,
+    given_object,
+    layered_masks,
+    without_later,
+)
 from univs.tracking.tarvis_stitching import FrameMasks, ObjectStitcher
 from univs.tracking.tarvis_tasks import (
     InstanceTask,
-    ObjectTask,
     PanopticTask,
     best_pairs,
-    given_object,
-    layered_masks,
     without_better,
-    without_later,
 )
 
 
@@ -125,15 +127,14 @@ def test_panoptic_maps_equal_the_original(case):
     assert {key: value[0] for key, value in things.items()} == expected["class_ids (0-based)"]
     for key, score in expected["scores"].items():
         assert things[key][1] == pytest.approx(score, rel=1e-5, abs=1e-6)
-    assert_panoptic(case, result, settings["thing_class_ids"], at_most=0.001)
+    assert_panoptic(case, result, settings["num_classes"], at_most=0.001)
 
 
-def assert_panoptic(case, result, thing_classes, at_most: float) -> None:
+def assert_panoptic(case, result, num_classes: int, at_most: float) -> None:
     """Compare classes and ids of every pixel; stuff has the id 0 in the original's maps."""
     original = case.arrays["panoptic_maps_bgr"].astype(int)
     maps = np.stack([id_map for id_map, _ in result.to_panoptic(dict.fromkeys(range(999), 1))])
-    things = [track.id for track in result.tracks if track.category in thing_classes]
-    ids = np.where(np.isin(maps, things), maps, 0)
+    ids = np.where(maps > num_classes, maps.astype(int) - num_classes, 0)
     assert (ids != original[..., 1] * 256 + original[..., 0]).mean() <= at_most
     assert (np.stack(result.label_maps) != original[..., 2]).mean() <= at_most
     assert (maps > 0).all()
@@ -166,7 +167,7 @@ def test_objects_equal_the_original(case):
     last = len(case.meta["clips"]) - 1
 
     def ids_as_published(index: int) -> list[int]:
-        """The original's last clip has the ids of the clip before: a fault that is corrected here."""
+        """The original gives its last clip the ids of the clip before, which is a fault."""
         ids = true_ids(case, index)
         if index < last:
             return ids
@@ -188,7 +189,9 @@ def test_objects_equal_the_original(case):
     expected = case.arrays["index_maps"]
     assert ((index_maps(masks, expected.shape) != expected).sum((1, 2)) <= 2).all()
     corrected = object_clips(case, ObjectStitcher(overwrite=True), lambda i: true_ids(case, i))
-    final_ids = {object_id for frame in case.meta["clips"][last:] for object_id in corrected[frame[1]]}
+    final_ids = {
+        object_id for frame in case.meta["clips"][last:] for object_id in corrected[frame[1]]
+    }
     assert final_ids <= set(true_ids(case, last))
 
 

@@ -3,15 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+from detectron2.modeling import build_model
 from reference.models import CONFIGS
 from reference.tarvis import bits, check, filled_model, recorded
-
 from univs.config import load_config
 from univs.structures import MaskTarget, PointTarget
 from univs.structures.mask_rle import decode_mask
-from univs.tracking.tarvis_tasks import InstanceTask, ObjectTask, PanopticTask
+from univs.tracking.tarvis_objects import ObjectTask
+from univs.tracking.tarvis_tasks import InstanceTask, PanopticTask
 from univs.tracking.tarvis_tracker import TarVisTracker
-from detectron2.modeling import build_model
 
 
 def tracker_of(case, model, task) -> TarVisTracker:
@@ -134,9 +135,9 @@ def test_panoptic_maps_of_a_video_equal_the_original(case):
     assert (np.stack(task.stuff_maps) == case.arrays["semantic_maps"]).mean() >= 0.99
     original = case.arrays["panoptic_maps_bgr"].astype(int)
     maps = np.stack([id_map for id_map, _ in result.to_panoptic(dict.fromkeys(range(999), 1))])
-    ids = [track.id for track in result.tracks if track.category in things]
-    maps = np.where(np.isin(maps, ids), maps, 0)
-    assert (maps == original[..., 1] * 256 + original[..., 0]).mean() >= 0.99
+    num_classes = len(watched.predictions[0].semantic_logits)
+    ids = np.where(maps > num_classes, maps.astype(int) - num_classes, 0)
+    assert (ids == original[..., 1] * 256 + original[..., 0]).mean() >= 0.99
     assert (np.stack(result.label_maps) == original[..., 2]).mean() >= 0.99
 
 
@@ -350,5 +351,10 @@ def test_a_tracker_needs_a_task_and_frames(small_model):
     with pytest.raises(ValueError, match="no frames"):
         small_tracker(small_model, instances()).finish()
     with pytest.raises(ValueError, match="unknown"):
-        segmented(small_tracker(small_model, InstanceTask("CATS", max_tracks=1,
-                  one_category_per_track=True, **OPTIONS)), video(1))
+        segmented(
+            small_tracker(
+                small_model,
+                InstanceTask("CATS", max_tracks=1, one_category_per_track=True, **OPTIONS),
+            ),
+            video(1),
+        )

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from reference.object_models import filled_object_model, object_config
 from reference.object_videos import check_top_classes, check_video, restored, result_size
-from reference.small_models import small_config, small_model, small_video
-
+from reference.small_models import fit_moving_square, small_config, small_model, small_video
 from univs.tracking import Segmenter, VitaSession
 from univs.tracking.instance_session import class_probabilities
 
@@ -148,3 +148,17 @@ def test_a_session_sees_what_the_model_predicts_for_the_whole_video(model, confi
     prediction = model([{"image": frames}])[0]
     best = class_probabilities(prediction.class_logits).amax(1)
     assert {t.id - 1 for t in result.tracks} == set(best.topk(len(result.tracks)).indices.tolist())
+
+
+@pytest.mark.slow
+def test_a_trained_model_follows_its_object():
+    config = small_config("Vita")
+    model = small_model(config)
+    truth = fit_moving_square(model, num_frames=4, iterations=45).numpy()
+    with Segmenter(model, config, class_names=()).session() as session:
+        for frame in small_video(4):
+            session.push(frame)
+        first, second, *_ = session.finish().tracks
+    found = first.masks()
+    assert (found & truth).sum() > 0.9 * (found | truth).sum()
+    assert first.category == 1 and first.score > 0.9 and second.score < 0.5

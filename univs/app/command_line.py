@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from univs.app import doctor, segment
+from univs.app import data, doctor, evaluate, segment
 from univs.version import __version__
 
 _INTERRUPTED = 130  # as shells report a process stopped by Ctrl-C
@@ -27,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"univs {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (segment, doctor):
+    for command in (segment, evaluate, data, doctor):
         subparser = command.add_parser(subparsers)
         subparser.add_argument(
             "--debug", action="store_true", help="on an error, show where in the code it arose"

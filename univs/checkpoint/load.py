@@ -12,6 +12,7 @@ from univs.checkpoint.key_maps import is_dispensable, is_recomputed
 from univs.checkpoint.names import current_names
 from univs.checkpoint.report import CheckpointMismatchError, LoadReport, Misshaped
 from univs.checkpoint.safe_reader import CheckpointFile, read_checkpoint
+from univs.checkpoint.tarvis_vocabulary import vocabularies_of, with_class_queries
 from univs.checkpoint.transfer import with_teacher
 
 
@@ -66,6 +67,8 @@ def load_tensors(
     if prefix and not places:
         raise ValueError(f"The model has no tensors whose names begin with {prefix!r}.")
     available = with_teacher(available, places)
+    if not strict:
+        available = with_class_queries(available, places, vocabularies_of(model))
     copies = _match(available, places, report)
     if not copies and places:
         part = f"the part {prefix!r} of the model" if prefix else "the model"

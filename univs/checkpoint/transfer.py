@@ -1,4 +1,4 @@
-"""Weights of one training stage as the start of the next, and of Mask2Former as the start of UniVS."""
+"""Weights of a training stage as the start of the next, and of Mask2Former as that of UniVS."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ def add_genvis_config(cfg: CfgNode) -> None:
     # Frames of a clip: 1 for online models, 3 for semi-online ones, whose results come with the
     # latency of a clip. INPUT.SAMPLING_FRAME_NUM must be a multiple of it.
     node.LEN_CLIP_WINDOW = 5
-    # Clips that the memory holds; the oldest is forgotten first. 0: all, as published. Up to this
-    # many clips results are the published ones. Of a longer video, an object is no longer remembered
-    # by what it looked like earlier, only by the query that is carried from clip to clip. A clip
-    # takes 0.2 MB at 100 queries.
+    # Clips that the memory holds; the oldest is forgotten first. 0: all, as published. Results are
+    # the published ones up to this many clips. An object of a longer video is no longer remembered
+    # by what it looked like before them, only by the query that is carried from clip to clip. A
+    # clip takes 0.2 MB at 100 queries.
     node.MEMORY_SIZE = 1000
-    # Train as published where that is a mistake: a new object may get the query of an object that is
-    # hidden in the clip, so that both share it from then on. Without effect on inference.
+    # Train as published where that is a mistake: a new object may get the query of an object that
+    # is hidden in the clip, so that both share it from then on. Without effect on inference.
     node.PUBLISHED_BEHAVIOUR = False

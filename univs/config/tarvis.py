@@ -7,6 +7,13 @@ The network itself is configured by the keys of Mask2Former: ``SEM_SEG_HEAD`` fo
 from __future__ import annotations
 
 from detectron2.config import CfgNode
+from univs.config.errors import ConfigError
+
+_VIPSEG_THINGS = (
+    *(2, 4, 8, 10, 41, 43, 44, 46, 47, 48, 49, 50, 51, 52, 54, 55, 56, 60, 61, 62, 63, 64, 65),
+    *(72, 74, 76, 77, 78, 79, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 95, 96, 97, 99, 100),
+    *(101, 102, 106, 107, 108, 109, 114, 115, 116, 117, 118, 122, 123),
+)
 
 
 def add_tarvis_config(cfg: CfgNode) -> None:
@@ -31,6 +38,9 @@ def _add_query_keys(node: CfgNode) -> None:
     # in checkpoints they lie in alphabetical order.
     node.VOCABULARIES = ["CITYSCAPES_VPS", "KITTI_STEP", "OVIS", "VIPSEG", "YOUTUBE_VIS"]
     node.VOCABULARY_SIZES = [19, 19, 25, 124, 40]
+    # 0-based thing classes of each of the VOCABULARIES; empty: all its classes are things. Those of
+    # VIPSeg follow its official list.
+    node.THING_CLASSES = [list(range(11, 19)), [11, 13], [], list(_VIPSEG_THINGS), []]
     # Queries that mean "no object"; the best of them counts.
     node.NUM_BACKGROUND_QUERIES = 1
     # Layers of the object encoder; its width is MASK_FORMER.DIM_FEEDFORWARD.
@@ -71,8 +81,6 @@ def _add_test_keys(node: CfgNode) -> None:
     test.FRAME_OVERLAP = 6
     # What to look for: a name of VOCABULARIES, or "" for given objects only.
     test.VOCABULARY = "YOUTUBE_VIS"
-    # 0-based thing classes of a panoptic vocabulary; empty: all classes are things, no stuff.
-    test.THING_CLASSES = []
     # Instances of a clip: at most so many, of at least this score.
     test.MAX_TRACKS_PER_CLIP = 10
     test.TRACK_SCORE_THRESHOLD = 0.0
@@ -83,10 +91,31 @@ def _add_test_keys(node: CfgNode) -> None:
 def _add_sampling_keys(cfg: CfgNode) -> None:
     # Vocabulary of each data set of DATASETS.TRAIN; "" for one whose objects are given.
     cfg.DATASETS.TRAIN_VOCABULARIES = []
-    # Frames of a clip are drawn within this many times its length around the reference frame, for
-    # each data set of DATASETS.TRAIN.
+    # The other frames of a clip are drawn from at most so many times its length away from the
+    # reference frame, for each data set of DATASETS.TRAIN. Empty: INPUT.SAMPLING_FRAME_RANGE.
     cfg.INPUT.FRAME_RANGE_FACTORS = []
-    # Iterations of one data set and task that follow each other.
-    cfg.DATALOADER.ITERATIONS_PER_DATASET = 8
-    # Image data sets: weights of the tasks instance, panoptic and object segmentation.
-    cfg.INPUT.TASK_WEIGHTS = []
+    # Weights of instance, panoptic and object segmentation: the task of every batch is drawn, which
+    # needs data sets with stuff. Empty: the data set says the task.
+    cfg.MODEL.TARVIS.TASK_WEIGHTS = []
+
+
+def thing_classes_of(cfg: CfgNode, vocabulary: str) -> tuple[int, ...]:
+    """0-based thing classes of a panoptic vocabulary; empty if all its classes are things.
+
+    Args:
+        cfg: the config.
+        vocabulary: one of ``MODEL.TARVIS.VOCABULARIES``; "", which stands for given objects, and
+            unknown ones have none.
+
+    Raises:
+        ConfigError: ``THING_CLASSES`` does not have one entry for each vocabulary.
+    """
+    options = cfg.MODEL.TARVIS
+    if len(options.THING_CLASSES) != len(options.VOCABULARIES):
+        raise ConfigError(
+            f"MODEL.TARVIS.THING_CLASSES has {len(options.THING_CLASSES)} lists for "
+            f"{len(options.VOCABULARIES)} VOCABULARIES: give one list for each, [] for things only"
+        )
+    if vocabulary not in options.VOCABULARIES:
+        return ()
+    return tuple(options.THING_CLASSES[list(options.VOCABULARIES).index(vocabulary)])

@@ -73,7 +73,39 @@ TRANSLATIONS = (
     Translation(
         "MODEL.CLIP.RESNETS_DEPTH", reason="set MODEL.UniVS.TEXT_ENCODER to the name of the model"
     ),
-    Translation("MODEL.CLIP", reason=_NEVER_READ, silent=True),
+    *(
+        Translation(f"MODEL.CLIP.{name}", reason=_NEVER_READ, silent=True)
+        for name in (  # of RegionCLIP, which UniVS took its text tower from
+            "CROP_REGION_TYPE",
+            "BB_RPN_WEIGHTS",
+            "IMS_PER_BATCH_TEST",
+            "USE_TEXT_EMB_CLASSIFIER",
+            "TEXT_EMB_PATH",
+            "TEXT_EMB_DIM",
+            "OFFLINE_RPN_CONFIG",
+            "OFFLINE_RPN_NMS_THRESH",
+            "OFFLINE_RPN_POST_NMS_TOPK_TEST",
+            "OFFLINE_RPN_LSJ_PRETRAINED",
+            "NO_BOX_DELTA",
+            "BG_CLS_LOSS_WEIGHT",
+            "ONLY_SAMPLE_FG_PROPOSALS",
+            "MULTIPLY_RPN_SCORE",
+            "OPENSET_TEST_NUM_CLASSES",
+            "OPENSET_TEST_TEXT_EMB_PATH",
+            "CLSS_TEMP",
+            "FOCAL_SCALED_LOSS",
+            "PRETRAIN_IMG_TXT_LEVEL",
+            "PRETRAIN_ONLY_EOT",
+            "PRETRAIN_RPN_REGIONS",
+            "PRETRAIN_SAMPLE_REGIONS",
+            "GATHER_GPUS",
+            "GRID_REGIONS",
+            "CONCEPT_POOL_EMB",
+            "CONCEPT_THRES",
+            "TEACHER_RESNETS_DEPTH",
+            "TEACHER_CONCEPT_POOL_EMB",
+        )
+    ),
 )
 
 
@@ -134,7 +166,9 @@ def _add_training_keys(cfg: CfgNode) -> None:
 def _add_model_keys(cfg: CfgNode) -> None:
     # File of the text tower of CLIP, or of the whole model.
     cfg.MODEL.CLIP = CfgNode()
-    cfg.MODEL.CLIP.WEIGHTS = "pretrained/regionclip/regionclip_pretrained-cc_rn50x4_only_lang_encoder.pth"
+    cfg.MODEL.CLIP.WEIGHTS = (
+        "pretrained/regionclip/regionclip_pretrained-cc_rn50x4_only_lang_encoder.pth"
+    )
     # File of CLIP's vocabulary; empty: looked for in the usual places.
     cfg.MODEL.CLIP.VOCABULARY = ""
 
@@ -169,8 +203,8 @@ def _add_model_keys(cfg: CfgNode) -> None:
 
     # Odd behaviours of the original that its published numbers come from:
     # - a visual prompt's tokens are drawn at random; otherwise they are spread evenly;
-    # - objects so small that none of them covers a cell centre are prompted by the whole frame;
-    #   otherwise by the cell that their pixels are nearest to;
+    # - objects so small that none of them covers the corner of a cell are prompted by the whole
+    #   frame, or by nothing beside larger ones; otherwise by the cell with most of their pixels;
     # - a box prompt lacks its first row and column of cells and has one too many at the end;
     # - frames before the clip in which the prompt memory is made enter it with the features of the
     #   wrong frames; otherwise they stay blank.

@@ -36,8 +36,8 @@ def add_vita_config(cfg: CfgNode) -> None:
     node.DEC_LAYERS = 3
     # Normalise before, not after, each sub-layer.
     node.PRE_NORM = False
-    # Frames within which the encoder attends; 0: all frames, at a cost that grows with the square of
-    # their number. In evaluation every second layer shifts its windows by half (as published).
+    # Frames within which the encoder attends; 0: all frames, at a cost that grows with the square
+    # of their number. In evaluation every second layer shifts its windows by half (as published).
     node.ENC_WINDOW_SIZE = 0
     # Video queries, that is the most objects of a video.
     node.NUM_OBJECT_QUERIES = 100

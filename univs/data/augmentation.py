@@ -260,17 +260,25 @@ class ScaleJitter(ClipAugmentation):
         target: side of the square in pixels.
         smallest: smallest factor.
         largest: largest factor.
+        per_clip: one factor for all frames; otherwise one per frame.
     """
 
-    def __init__(self, *, target: int, smallest: float, largest: float) -> None:
+    def __init__(
+        self, *, target: int, smallest: float, largest: float, per_clip: bool = True
+    ) -> None:
         self.target = target
         self.smallest = smallest
         self.largest = largest
+        self.per_clip = per_clip
 
     def draw(self, sizes: Sequence[Size], random: np.random.Generator) -> list[T.Transform]:
-        side = self.target * random.uniform(self.smallest, self.largest)
+        draws = 1 if self.per_clip else len(sizes)
+        factors = random.uniform(self.smallest, self.largest, draws)
         transforms = []
-        for height, width in sizes:
+        for (height, width), factor in zip(
+            sizes, np.broadcast_to(factors, len(sizes)), strict=True
+        ):
+            side = self.target * float(factor)
             scale = min(side / height, side / width)
             new_height = max(int(round(height * scale)), 1)
             new_width = max(int(round(width * scale)), 1)
@@ -309,5 +317,33 @@ class FixedSizeCrop(ClipAugmentation):
                 self.pad_value,
                 self.label_pad_value,
             )
+            transforms.append(T.TransformList([crop, pad]))
+        return transforms
+
+
+class SwayingSquareCrop(ClipAugmentation):
+    """Crops or pads (right and below) to a square whose place sways a little through the clip.
+
+    The first frame is cropped at a random place; the others up to a tenth of the side away from it
+    on each axis (as published in UniVS). Added pixels are 0.
+
+    Args:
+        side: of the square in pixels.
+    """
+
+    def __init__(self, *, side: int) -> None:
+        self.side = side
+
+    def draw(self, sizes: Sequence[Size], random: np.random.Generator) -> list[T.Transform]:
+        share = random.random()  # the same share of the room on both axes
+        sways = random.uniform(-0.1, 0.1, (len(sizes), 2)) * self.side
+        sways[0] = 0
+        transforms = []
+        for size, sway in zip(sizes, sways, strict=True):
+            room = np.maximum(np.array(size) - self.side, 0)
+            top, left = np.clip(np.round(room * share + sway), 0, room).astype(int).tolist()
+            height, width = (min(length, self.side) for length in size)
+            crop = T.CropTransform(left, top, width, height)
+            pad = T.PadTransform(0, 0, self.side - width, self.side - height, width, height, 0.0, 0)
             transforms.append(T.TransformList([crop, pad]))
         return transforms

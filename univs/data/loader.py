@@ -11,13 +11,24 @@ from detectron2.data import (
     build_detection_test_loader,
     build_detection_train_loader,
 )
+from univs.data.catalog import training_name
 from univs.data.mapper import build_mapper
+from univs.data.mixture import MixedBatches, check_weights
 
 logger = logging.getLogger(__name__)
 
 
+#: Batches between two draws of a dataset, by DATASETS.DATALOADER_TYPE.
+_RUN_LENGTHS = {"iter": 1, "epoch": 1000}
+
+
 def build_train_loader(cfg: CfgNode, mapper: Callable[[dict], dict] | None = None) -> Iterable:
     """Endless batches of training samples of ``DATASETS.TRAIN``.
+
+    With several datasets, a video model takes every batch from one of them, drawn with
+    probabilities proportional to ``DATASETS.DATASET_RATIO``, and each dataset has a loader (and
+    ``DATALOADER.NUM_WORKERS`` workers) of its own. The image model joins the datasets to one, as
+    Detectron2 does.
 
     Entries without any object that is not a crowd are left out if
     ``DATALOADER.FILTER_EMPTY_ANNOTATIONS`` is set and the dataset has objects at all. (Detectron2's
@@ -25,15 +36,31 @@ def build_train_loader(cfg: CfgNode, mapper: Callable[[dict], dict] | None = Non
 
     Args:
         cfg: config.
-        mapper: None takes that of the config.
+        mapper: None takes those of the config.
 
     Raises:
-        ValueError: no dataset is named, or none of the entries is left.
+        ValueError: no dataset is named, none of the entries is left, or the weights do not fit.
     """
-    entries = training_entries(
-        cfg.DATASETS.TRAIN, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
-    )
-    mapper = build_mapper(cfg, is_train=True) if mapper is None else mapper
+    names = [training_name(name, cfg.MODEL.META_ARCHITECTURE) for name in cfg.DATASETS.TRAIN]
+    is_joined = len(names) <= 1 or cfg.MODEL.META_ARCHITECTURE == "MaskFormer"
+    if is_joined:
+        return _build_loader(cfg, names, mapper)
+    kind = cfg.DATASETS.DATALOADER_TYPE
+    if kind not in _RUN_LENGTHS:
+        raise ValueError(
+            f"DATASETS.DATALOADER_TYPE is {kind!r}; known are {', '.join(sorted(_RUN_LENGTHS))}."
+        )
+    weights = check_weights(cfg.DATASETS.DATASET_RATIO, len(names))
+    loaders = [_build_loader(cfg, [name], mapper) for name in names]
+    return MixedBatches(loaders, weights, run_length=_RUN_LENGTHS[kind])
+
+
+def _build_loader(
+    cfg: CfgNode, names: Sequence[str], mapper: Callable[[dict], dict] | None
+) -> Iterable:
+    entries = training_entries(names, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS)
+    if mapper is None:
+        mapper = build_mapper(cfg, is_train=True, dataset_name=names[0])
     return build_detection_train_loader(cfg, dataset=entries, mapper=mapper)
 
 

@@ -143,12 +143,18 @@ class MapEncoding(str, Enum):
 
     ``VALUE``: the stored number of a palette, 8-bit or 16-bit image. ``RGB``: ``R + 256 G + 65536
     B``. ``RED``: the red channel, or the value of a grey image. ``GREEN_BLUE``: ``256 G + B``.
+    ``STEP``: class and instance, ``65536 (R + 1) + 256 G + B``, or 0 where the class R is 255.
     """
 
     VALUE = "value"
     RGB = "rgb"
     RED = "red"
     GREEN_BLUE = "green_blue"
+    STEP = "step"
+
+
+#: Values of a class in id maps of the encoding STEP.
+INSTANCES_PER_STEP_CLASS = 65536
 
 
 def read_id_map(path: str | Path, encoding: MapEncoding = MapEncoding.VALUE) -> np.ndarray:
@@ -183,6 +189,9 @@ def read_id_map(path: str | Path, encoding: MapEncoding = MapEncoding.VALUE) -> 
         return red
     if encoding is MapEncoding.GREEN_BLUE:
         return 256 * green + blue
+    if encoding is MapEncoding.STEP:
+        ids = INSTANCES_PER_STEP_CLASS * (red + 1) + 256 * green + blue
+        return np.where(red == 255, 0, ids).astype(np.int32)
     return red + 256 * green + 65536 * blue
 
 

@@ -38,3 +38,41 @@ def sample_frames(
     if shuffle:
         random.shuffle(frames)
     return frames
+
+
+def sample_frames_apart(
+    length: int,
+    num_frames: int,
+    *,
+    frame_range: int,
+    interval: int,
+    random: np.random.Generator,
+    with_reference: bool = True,
+) -> list[int]:
+    """Draw the frames of a clip as published in UniVS.
+
+    Frames are drawn, with replacement, from those that are at least ``interval`` and at most
+    ``frame_range`` away from a uniform reference frame. A video without such frames gives copies of
+    the reference.
+
+    Args:
+        length: frames of the video.
+        num_frames: frames of the clip.
+        frame_range: largest distance to the reference.
+        interval: least distance to the reference, except of the reference itself.
+        random: where random values come from.
+        with_reference: the clip has the reference in it.
+
+    Returns:
+        ``num_frames`` ascending indices.
+    """
+    reference = int(random.integers(length))
+    before = range(max(0, reference - frame_range), max(0, reference - interval + 1))
+    after = range(reference + interval, min(length, reference + frame_range + 1))
+    candidates = [*before, *after]
+    if not candidates:
+        return [reference] * num_frames
+    frames = [candidates[i] for i in random.integers(len(candidates), size=num_frames)]
+    if with_reference:
+        frames[-1] = reference
+    return sorted(frames)

@@ -19,8 +19,12 @@ def parameter_groups(cfg, model: nn.Module) -> list[dict]:
 
     The backbone's learning rate is multiplied by ``SOLVER.BACKBONE_MULTIPLIER``; parameters of
     normalisation layers and embeddings have a weight decay of their own, position parameters none.
+    A model with a method ``undecayed_parameters`` names itself those that have none beside these
+    kinds.
     """
     solver = cfg.SOLVER
+    undecayed = getattr(model, "undecayed_parameters", None)
+    undecayed = undecayed() if undecayed else None
     groups, seen = [], set()
     for module_name, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -30,7 +34,11 @@ def parameter_groups(cfg, model: nn.Module) -> list[dict]:
             learning_rate, weight_decay = solver.BASE_LR, solver.WEIGHT_DECAY
             if "backbone" in module_name:
                 learning_rate *= solver.BACKBONE_MULTIPLIER
-            if name in _UNDECAYED_PARAMETERS:
+            if undecayed is None:
+                is_undecayed = name in _UNDECAYED_PARAMETERS
+            else:
+                is_undecayed = f"{module_name}.{name}" in undecayed
+            if is_undecayed:
                 weight_decay = 0.0
             if isinstance(module, _NORMS):
                 weight_decay = solver.WEIGHT_DECAY_NORM

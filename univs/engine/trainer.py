@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
+
 from detectron2.engine import DefaultTrainer
 from detectron2.evaluation import (
     DatasetEvaluator,
@@ -17,14 +19,12 @@ from detectron2.evaluation import (
 )
 from detectron2.projects.deeplab import build_lr_scheduler
 from detectron2.utils import comm
-from torch import nn
-
 from univs.checkpoint import UnivsCheckpointer, load_weights
 from univs.data import build_test_loader, build_train_loader
 from univs.engine.optimizer import build_optimizer
 from univs.engine.video_inference import VideoInference
 from univs.evaluation.build import build_evaluator
-from univs.modeling.meta_arch import VideoMaskFormer
+from univs.modeling.meta_arch import TarViS, VideoMaskFormer, Vita
 from univs.tracking.segmenter import class_names
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,8 @@ class Trainer(DefaultTrainer):
     def inference_function(cls, cfg, model: nn.Module) -> Callable:
         """What is called with every sample of a test loader: videos go through sessions."""
         network = getattr(model, "module", model)  # inside of DistributedDataParallel
-        return VideoInference(network, cfg) if isinstance(network, VideoMaskFormer) else model
+        is_video_model = isinstance(network, VideoMaskFormer | Vita | TarViS)  # a Genvis is a Vita
+        return VideoInference(network, cfg) if is_video_model else model
 
     @classmethod
     def test(cls, cfg, model: nn.Module, evaluators: list | None = None) -> OrderedDict:
@@ -131,4 +132,3 @@ def use_available_device(cfg) -> None:
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
         logger.warning("MODEL.DEVICE is %s, but there is no GPU: using the CPU", cfg.MODEL.DEVICE)
         cfg.MODEL.DEVICE = "cpu"
-

@@ -5,35 +5,102 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from detectron2.data import Metadata, MetadataCatalog
+from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
-
+from univs.evaluation import benchmark_truth as truth
+from univs.evaluation.burst import BurstEvaluator
+from univs.evaluation.image_instance import ImageInstanceEvaluator
+from univs.evaluation.image_panoptic import ImagePanopticEvaluator
+from univs.evaluation.image_semantic import ImageSemanticEvaluator
+from univs.evaluation.label_map_files import voc_palette, youtube_vos_palette
+from univs.evaluation.referring import ReferringEvaluator
 from univs.evaluation.video_instance import YoutubeVISEvaluator
+from univs.evaluation.video_object import VideoObjectEvaluator
+from univs.evaluation.video_panoptic import VideoPanopticEvaluator
+from univs.evaluation.video_semantic import VideoSemanticEvaluator
 
 
 def _youtube_vis(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
     return YoutubeVISEvaluator(metadata.name, output_dir)
 
 
-# Indexed by evaluator type; called with the metadata and the folder for result files.
-_EVALUATORS: dict[str, Callable[[Metadata, str], DatasetEvaluator]] = {"ytvis": _youtube_vis}
+def _video_panoptic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    return VideoPanopticEvaluator(*truth.panoptic_files(metadata), output_dir)
+
+
+def _video_semantic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    return VideoSemanticEvaluator(
+        truth.class_names(metadata), output_dir, video_ids=truth.listed_videos(metadata)
+    )
+
+
+def _video_object(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    is_youtube = metadata.get("layout") == "youtube_vos"
+    return VideoObjectEvaluator(
+        truth.video_object_protocol(metadata),
+        output_dir=output_dir,
+        palette=youtube_vos_palette() if is_youtube else voc_palette(),
+    )
+
+
+def _referring(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    return ReferringEvaluator(truth.referring_truth(metadata), output_dir=output_dir)
+
+
+def _burst(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    return BurstEvaluator(
+        {"all": truth.burst_truth_file(metadata)}, task="exemplar_guided", output_dir=output_dir
+    )
+
+
+def _image_instance(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    return ImageInstanceEvaluator(metadata.name, output_dir)
+
+
+def _image_panoptic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    return ImagePanopticEvaluator(
+        truth.required(metadata, "panoptic_json"),
+        truth.required(metadata, "panoptic_root"),
+        truth.dataset_ids(metadata),
+        output_dir,
+    )
+
+
+def _image_semantic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    return ImageSemanticEvaluator(
+        truth.class_names(metadata),
+        output_dir,
+        class_ids=metadata.get("class_ids"),
+        image_ids=[entry["video_id"] for entry in DatasetCatalog.get(metadata.name)],
+    )
+
+
+# Indexed by the kind of benchmark; called with the metadata and the folder for result files.
+_EVALUATORS: dict[str, Callable[[Metadata, str], DatasetEvaluator]] = {
+    "youtube_vis": _youtube_vis,
+    "video_panoptic": _video_panoptic,
+    "video_semantic": _video_semantic,
+    "video_object": _video_object,
+    "referring": _referring,
+    "burst": _burst,
+    "image_instance": _image_instance,
+    "image_panoptic": _image_panoptic,
+    "image_semantic": _image_semantic,
+}
 
 
 def build_evaluator(dataset_name: str, output_dir: str | os.PathLike) -> DatasetEvaluator:
     """The evaluator of a registered dataset.
+
+    Where the truth is not public, the evaluator only writes the files of a submission.
 
     Args:
         dataset_name: registered name.
         output_dir: where result files are written.
 
     Raises:
-        ValueError: the dataset has no evaluator.
+        ValueError: the dataset has no evaluator, or its metadata lacks an entry.
+        FileNotFoundError: files of the truth are missing.
     """
     metadata = MetadataCatalog.get(dataset_name)
-    kind = metadata.get("evaluator_type", "")
-    if kind not in _EVALUATORS:
-        raise ValueError(
-            f"Dataset {dataset_name} has the evaluator type {kind!r}, for which there is no "
-            f"evaluator; known are {', '.join(sorted(_EVALUATORS))}."
-        )
-    return _EVALUATORS[kind](metadata, os.fspath(output_dir))
+    return _EVALUATORS[truth.benchmark_kind(metadata)](metadata, os.fspath(output_dir))

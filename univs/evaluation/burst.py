@@ -49,6 +49,12 @@ class BurstEvaluator(PerVideoEvaluator):
             name: {sequence_name(sequence): sequence for sequence in file["sequences"]}
             for name, file in files.items()
         }
+        # Some files number their sequences, and data sets call a video by that number.
+        self._name_of_id = {
+            sequence["id"]: name
+            for name, sequence in self._truths["all"].items()
+            if "id" in sequence
+        }
         self._header = {key: files["all"][key] for key in ("split", "categories")}
         self._task = task
         self._category_ids = category_ids
@@ -65,15 +71,15 @@ class BurstEvaluator(PerVideoEvaluator):
         """Write and score a batch.
 
         Args:
-            inputs: per video ``video_id``, ``<dataset>/<sequence>``, and ``file_names``, the paths
-                of its frames; only annotated ones are kept.
+            inputs: per video ``video_id``, ``<dataset>/<sequence>`` or its id in the truth file,
+                and ``file_names``, the paths of its frames; only annotated ones are kept.
             outputs: one result per video.
 
         Raises:
             ValueError: an unknown or repeated video, or a result that cannot be scored.
         """
         for sample, result in zip(inputs, outputs, strict=True):
-            name = str(sample["video_id"])
+            name = self._name_of_id.get(sample["video_id"], str(sample["video_id"]))
             if name not in self._truths["all"]:
                 raise ValueError(f"Video {name!r} is not part of the truth file.")
             prediction = self._sequence(name, sample["file_names"], result)

@@ -1,4 +1,4 @@
-"""What evaluators of videos share: one small record per video, gathered on the main process."""
+"""What evaluators share: one small record per video or image, gathered on the main process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ class PerVideoEvaluator(DatasetEvaluator):
 
     Records are gathered and sorted by video id before anything is added up, so numbers do not
     depend on the number of processes.
+
+    Attributes:
+        unit: what messages call an item, such as "image".
     """
+
+    unit = "video"
 
     def __init__(self) -> None:
         self._records: dict[Hashable, Any] = {}  # indexed by video id
@@ -31,8 +36,8 @@ class PerVideoEvaluator(DatasetEvaluator):
         """
         if video_id in self._records:
             raise ValueError(
-                f"Video {video_id!r} was processed twice. Call reset() between evaluations, and "
-                "use a sampler that gives every video once."
+                f"{self.unit.capitalize()} {video_id!r} was processed twice. Call reset() between "
+                f"evaluations, and use a sampler that gives every {self.unit} once."
             )
         self._records[video_id] = record
 
@@ -53,17 +58,22 @@ class PerVideoEvaluator(DatasetEvaluator):
             twice = merged.keys() & part.keys()
             if twice:
                 raise ValueError(
-                    f"These videos were processed by two processes: {_listed(twice)}. Use a "
-                    "sampler that gives every video once, such as Detectron2's InferenceSampler."
+                    f"These {self.unit}s were processed by two processes: {_listed(twice)}. Use a "
+                    f"sampler that gives every {self.unit} once, such as Detectron2's "
+                    "InferenceSampler."
                 )
             merged.update(part)
         return {video_id: merged[video_id] for video_id in sorted(merged)}
 
 
 def check_no_video_missing(
-    expected: Iterable[Hashable], processed: Iterable[Hashable], allow_missing: bool
+    expected: Iterable[Hashable],
+    processed: Iterable[Hashable],
+    allow_missing: bool,
+    *,
+    unit: str = "video",
 ) -> list[Hashable]:
-    """Return the expected videos that were not processed.
+    """Return the expected videos (or what ``unit`` says) that were not processed.
 
     Raises:
         ValueError: there are some, and ``allow_missing`` is off.
@@ -72,7 +82,7 @@ def check_no_video_missing(
     missing = [video_id for video_id in expected if video_id not in processed]
     if missing and not allow_missing:
         raise ValueError(
-            f"{len(missing)} videos of the data set have no prediction: {_listed(missing)}. "
+            f"{len(missing)} {unit}s of the data set have no prediction: {_listed(missing)}. "
             "Process them all, or pass allow_missing=True to score them as empty."
         )
     return missing

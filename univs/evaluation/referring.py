@@ -105,12 +105,19 @@ def score_referring_folder(truth: ReferringTruth, result_dir: str | Path) -> dic
         FileNotFoundError: there is no folder of results, or none of an expression.
         ValueError: a frame is missing or bad; the message names video, expression and frame.
     """
+    return truth.summarize(score_expressions(truth, result_dir))
+
+
+def score_expressions(
+    truth: ReferringTruth, result_dir: str | Path
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """J and F by video and expression; see `score_referring_folder`."""
     result_dir = Path(result_dir)
     if not result_dir.is_dir():
         raise FileNotFoundError(f"There is no folder of results {result_dir}.")
     if truth.mask_dir is None:
         raise ValueError("Without mask_dir there is no truth to score against.")
-    scores = {
+    return {
         video: {
             expression: truth.score(
                 video, expression, folder_reader(result_dir / video / expression)
@@ -120,7 +127,6 @@ def score_referring_folder(truth: ReferringTruth, result_dir: str | Path) -> dic
         for video, item in truth.videos.items()
         if (result_dir / video).is_dir()
     }
-    return truth.summarize(scores)
 
 
 class ReferringEvaluator(PerVideoEvaluator):
@@ -153,7 +159,8 @@ class ReferringEvaluator(PerVideoEvaluator):
 
         Args:
             inputs: per item ``video_id``; ``file_names``, the paths of its frames; and
-                ``expressions``, {target id: expression id}, some or all of the video's.
+                ``expressions``, {target id: expression id}, some or all of the video's. Without
+                it, target k + 1 belongs to expression k of the item's ``record``.
             outputs: per item tracks with target ids; an expression without track is empty.
 
         Raises:
@@ -168,7 +175,11 @@ class ReferringEvaluator(PerVideoEvaluator):
                 raise ValueError(
                     f"Video {video!r}: {len(names)} file names for {result.num_frames} frames."
                 )
-            for target_id, expression in sample["expressions"].items():
+            expressions = sample.get("expressions")
+            if expressions is None:
+                listed = sample["record"].expressions
+                expressions = {index + 1: item.id for index, item in enumerate(listed)}
+            for target_id, expression in expressions.items():
                 self._process_expression(video, str(expression), int(target_id), names, result)
 
     def _process_expression(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,11 @@ def atomic_text_file(path: str | os.PathLike) -> Iterator[TextIO]:
 def pack_records(records: list[dict]) -> bytes:
     """Compressed JSON of a list, to keep or to send to another process."""
     return zlib.compress(json.dumps(records, allow_nan=False).encode(), level=1)
+
+
+def unpack_records(packed: bytes) -> list[dict]:
+    """What `pack_records` was given."""
+    return json.loads(zlib.decompress(packed))
 
 
 def write_packed_records(path: str | os.PathLike, packed: Iterable[bytes]) -> None:
@@ -56,39 +62,58 @@ def read_json_list(path: str | os.PathLike, chunk_size: int = 1 << 20) -> Iterat
     decoder = json.JSONDecoder()
     count = 0
     with open(path, encoding="utf-8") as file:
-        buffer = _more(file, "", chunk_size)
-        if not buffer.startswith("["):
+        text = _Window(file, chunk_size)
+        if text.next_character() != "[":
             raise ValueError(f"{path}: expected a JSON list of results.")
-        buffer = buffer[1:].lstrip() or _more(file, "", chunk_size)
-        while not (count == 0 and buffer.startswith("]")):
+        text.start += 1
+        while not (count == 0 and text.next_character() == "]"):
+            text.next_character()
             try:
-                entry, end = decoder.raw_decode(buffer)
-                rest = buffer[end:].lstrip()
+                entry, end = decoder.raw_decode(text.buffer, text.start)
+                end = _BLANK.match(text.buffer, end).end()
             except json.JSONDecodeError:
-                rest = ""
-            if not rest.startswith((",", "]")):  # the entry goes on beyond the buffer, or ends there
-                longer = _more(file, buffer, max(chunk_size, len(buffer)))
-                if len(longer) == len(buffer):
+                end = len(text.buffer)
+            # Without a comma or bracket behind it, the entry may go on beyond the window.
+            if text.buffer[end : end + 1] not in (",", "]"):
+                if not text.grow():
                     raise ValueError(
                         f"{path}: the list is damaged or cut off; the last good entry is number "
                         f"{count - 1}."
                     )
-                buffer = longer
                 continue
             yield entry
             count += 1
-            buffer = rest
-            if rest[0] == "]":
+            text.start = end + 1
+            if text.buffer[end] == "]":
                 break
-            buffer = rest[1:].lstrip() or _more(file, "", chunk_size)
-        if (buffer[1:] + file.read()).strip():
+        else:
+            text.start += 1
+        if text.next_character():
             raise ValueError(f"{path}: there is text behind the end of the list.")
 
 
-def _more(file: TextIO, buffer: str, num_characters: int) -> str:
-    """The buffer with more of the file, if there is any that is not blank."""
-    while chunk := file.read(num_characters):
-        longer = (buffer + chunk).lstrip()
-        if len(longer) > len(buffer):
-            return longer
-    return buffer
+_BLANK = re.compile(r"\s*")
+
+
+class _Window:
+    """A part of a text file: ``buffer`` from ``start`` on has not been used yet."""
+
+    def __init__(self, file: TextIO, chunk_size: int) -> None:
+        self.buffer, self.start = "", 0
+        self._file, self._chunk_size = file, chunk_size
+
+    def grow(self) -> bool:
+        """Forget what was used and read as much again, or a chunk; False at the end of the file."""
+        rest = self.buffer[self.start :]
+        more = self._file.read(max(self._chunk_size, len(rest)))
+        self.buffer, self.start = rest + more, 0
+        return bool(more)
+
+    def next_character(self) -> str:
+        """Go to the first character that is not blank; "" at the end of the file."""
+        while True:
+            self.start = _BLANK.match(self.buffer, self.start).end()
+            if self.start < len(self.buffer):
+                return self.buffer[self.start]
+            if not self.grow():
+                return ""

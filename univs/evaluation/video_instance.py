@@ -17,8 +17,11 @@ from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from univs.evaluation.metrics.average_precision import MatchRecord
+from univs.evaluation.metrics.tubes import Tube
 from univs.evaluation.metrics.youtube_vis import (
+    PredictedTrack,
     TrackAp,
+    TruthTrack,
     YoutubeVisTruth,
     average_precision,
     read_predictions,
@@ -27,13 +30,18 @@ from univs.evaluation.metrics.youtube_vis import (
 )
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
 from univs.evaluation.result_files import pack_records, read_json_list, write_packed_records
-from univs.structures import VideoResult
+from univs.evaluation.video_statistics import TrackStatistics, track_statistics
+from univs.structures import Rle, VideoResult
 
 logger = logging.getLogger(__name__)
 
 
+STABLE_SCORE = 0.5  # tracks below are guesses, which say nothing about identities
+
+
 class _VideoRecord(NamedTuple):
     matches: dict[int, MatchRecord]  # indexed by category id of the data set
+    statistics: TrackStatistics
     results: bytes  # packed records of results.json
 
 
@@ -100,8 +108,10 @@ class YoutubeVISEvaluator(PerVideoEvaluator):
         """Write ``results.json``, log the tables and return the numbers.
 
         Returns:
-            ``{"segm": {"AP", "AP50", ..., "AP-<category>"}}`` in per cent, NaN where undefined; an
-            empty dictionary if there are no annotations; None on all but the main process.
+            ``{"segm": {"AP", "AP50", ..., "AP-<category>"}, "track_stability": {"IDSw", "Frag",
+            "MOTA", "MT", "ML"}}``; AP in per cent, NaN where undefined. Stability is that of the
+            tracks with a score of `STABLE_SCORE` or more, whatever their categories, see
+            `TrackStatistics`. Empty if there are no annotations; None on all but the main process.
 
         Raises:
             ValueError: a video of the data set was not processed and ``allow_missing`` is off, or
@@ -126,7 +136,19 @@ class YoutubeVISEvaluator(PerVideoEvaluator):
         }
         result = average_precision(videos, list(self._truth.categories), self._truth.settings)
         log_track_ap(result, self._truth.categories)
-        return OrderedDict(segm=percentages(result, self._truth.categories))
+        statistics = sum(
+            (
+                records[video_id].statistics
+                if video_id in records
+                else video_statistics([], truths, self._truth.video_lengths[video_id])
+                for video_id, truths in self._truth.tracks.items()
+            ),
+            start=TrackStatistics(),
+        )
+        return OrderedDict(
+            segm=percentages(result, self._truth.categories),
+            track_stability=statistics.as_numbers(),
+        )
 
     def _process_video(self, video_id: int | str, result: VideoResult) -> None:
         where = f"Video {video_id!r}"
@@ -141,11 +163,34 @@ class YoutubeVISEvaluator(PerVideoEvaluator):
             results = result.to_youtube_vis(video_id, self._dataset_ids)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-        matches = {}
+        matches, statistics = {}, TrackStatistics()
         if self._truth.has_annotations:
             predictions = read_predictions(results, self._truth).get(video_id, [])
-            matches = score_video(predictions, self._truth.tracks[video_id], self._truth.settings)
-        self.keep(video_id, _VideoRecord(matches, pack_records(results)))
+            truths = self._truth.tracks[video_id]
+            matches = score_video(predictions, truths, self._truth.settings)
+            statistics = video_statistics(predictions, truths, result.num_frames)
+        self.keep(video_id, _VideoRecord(matches, statistics, pack_records(results)))
+
+
+def video_statistics(
+    predictions: Sequence[PredictedTrack], truths: Sequence[TruthTrack], num_frames: int
+) -> TrackStatistics:
+    """Stability of the tracks of one video with a score of `STABLE_SCORE` or more.
+
+    Lists that are shorter or longer than ``num_frames`` are filled up or cut. Crowds do not count.
+    """
+    return track_statistics(
+        [_masks(truth.tube, num_frames) for truth in truths if not truth.is_crowd],
+        [_masks(track.tube, num_frames) for track in predictions if track.score >= STABLE_SCORE],
+    )
+
+
+def _masks(tube: Tube, num_frames: int) -> list[Rle | None]:
+    masks = [
+        None if text is None else {"size": list(size), "counts": text}
+        for text, size in zip(tube.counts, tube.sizes, strict=True)
+    ]
+    return (masks + [None] * (num_frames - len(masks)))[:num_frames]
 
 
 def score_result_file(

@@ -12,6 +12,7 @@ from univs.evaluation.label_map_files import voc_palette, write_video
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
 from univs.evaluation.result_files import atomic_text_file
 from univs.evaluation.video_object_protocols import VideoObjectProtocol
+from univs.evaluation.video_statistics import TrackStatistics
 from univs.structures import VideoResult, compose_id_map
 
 
@@ -135,34 +136,42 @@ class VideoObjectEvaluator(PerVideoEvaluator):
         if self._output_dir is not None:
             frames = ((name, rendered(name)) for name in names)
             write_video(self._output_dir / video, frames, self._palette)
-        score = None if self._protocol is None else self._protocol.score_video(video, rendered)
-        self.keep(video, score)
+        if self._protocol is None:
+            self.keep(video, None)
+            return
+        score = self._protocol.score_video(video, rendered)
+        self.keep(video, (score, self._protocol.statistics(video, rendered)))
 
     def evaluate(self) -> dict[str, dict[str, float]] | None:
         """Numbers of all videos of all processes.
 
         Returns:
-            ``{task: {name: number}}`` on the main process, ``{}`` if there is no truth; None on the
-            others.
+            ``{task: {name: number}, "track_stability": {"IDSw", "Frag", "MOTA", "MT", "ML"}}`` on
+            the main process, ``{}`` if there is no truth; None on the others. Stability compares
+            all objects of all annotated frames, see `TrackStatistics`; it is no part of the
+            benchmark.
 
         Raises:
             ValueError: a video of the benchmark was not processed (and missing results are not
                 allowed), or two processes processed the same one.
         """
-        scores = self.gather_records()
-        if scores is None:
+        records = self.gather_records()
+        if records is None:
             return None
         if self._protocol is None:
             return {}
-        expected, allow_missing = self._protocol.videos, self._protocol.allow_missing
-        missing = check_no_video_missing(expected, scores, allow_missing)
-        for video in missing:
-            scores[video] = self._protocol.score_video(video, lambda name: None)
-        result = self._protocol.summarize({video: scores[video] for video in sorted(scores)})
+        protocol = self._protocol
+        for video in check_no_video_missing(protocol.videos, records, protocol.allow_missing):
+            records[video] = (
+                protocol.score_video(video, _no_frame),
+                protocol.statistics(video, _no_frame),
+            )
+        result = protocol.summarize({video: records[video][0] for video in sorted(records)})
+        statistics = sum((record[1] for record in records.values()), start=TrackStatistics())
         numbers = {name: value for name, value in result.items() if isinstance(value, float)}
         if self._output_dir is not None:
             self._write_tables(numbers, result.get("per_object"))
-        return {self._protocol.task: numbers}
+        return {protocol.task: numbers, "track_stability": statistics.as_numbers()}
 
     def _write_tables(self, numbers: Mapping[str, float], per_object: Mapping | None) -> None:
         write_csv(
@@ -176,6 +185,10 @@ class VideoObjectEvaluator(PerVideoEvaluator):
             ]
             path = self._output_dir / f"per-sequence_results-{self._set_name}.csv"
             write_csv(path, [["Sequence", "J-Mean", "F-Mean"], *rows])
+
+
+def _no_frame(name: str) -> None:
+    """Reads the frames of a video that was not predicted."""
 
 
 def write_csv(path: Path, rows: Sequence[Sequence]) -> None:

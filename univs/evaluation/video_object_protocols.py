@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from univs.evaluation.label_map_files import (
     youtube_vos_palette,
 )
 from univs.evaluation.metrics import davis, mose, viposeg, vos, youtube_vos
+from univs.evaluation.video_statistics import TrackStatistics, label_map_statistics
 
 FrameReader = Callable[[str], np.ndarray | None]
 
@@ -82,6 +83,16 @@ class VideoObjectProtocol(ABC):
             "allow_missing": self.allow_missing,
         }
 
+    def statistics(self, video: str, read: FrameReader) -> TrackStatistics:
+        """How stable the identities of one video are; a missing frame covers nothing."""
+        frames = self._frames(video, read)
+
+        def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for truth, prediction in zip(frames["truth"], frames["prediction"], strict=True):
+                yield truth, np.zeros_like(truth) if prediction is None else prediction
+
+        return label_map_statistics(pairs(), void=davis.VOID)
+
     @abstractmethod
     def score_video(self, video: str, read: FrameReader) -> Any:
         """Score one video whose predictions ``read`` gives by frame name."""
@@ -99,6 +110,12 @@ class DavisProtocol(VideoObjectProtocol):
     """DAVIS 2016 / 2017 (semi-supervised) and DAVIS 2019 (unsupervised).
 
     Results must have the size of the annotations: 480p as published, or full resolution.
+
+    Args:
+        truth_dir: see :class:`VideoObjectProtocol`.
+        task: ``semi-supervised`` or ``unsupervised``.
+        is_binary: everything that is not 0 is one object, as in DAVIS 2016.
+        options: see :class:`VideoObjectProtocol`.
     """
 
     def __init__(
@@ -106,9 +123,11 @@ class DavisProtocol(VideoObjectProtocol):
         truth_dir: str | Path,
         *,
         task: Literal["semi-supervised", "unsupervised"] = "semi-supervised",
+        is_binary: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(truth_dir, **options)
+        self._is_binary = is_binary
         if task not in ("semi-supervised", "unsupervised"):
             raise ValueError(f"task={task!r}: use 'semi-supervised' or 'unsupervised'.")
         self.task = "davis_" + task.replace("-", "_")
@@ -116,6 +135,13 @@ class DavisProtocol(VideoObjectProtocol):
         if task == "unsupervised":
             self._score = davis.score_unsupervised
             self.max_objects = davis.MAX_PROPOSALS
+
+    def _frames(self, video: str, read: FrameReader) -> dict[str, Any]:
+        frames = super()._frames(video, read)
+        if self._is_binary:
+            for side in ("truth", "prediction"):
+                frames[side] = NamedFrames(frames[side].names, partial(_foreground, frames[side]))
+        return frames
 
     def score_video(self, video: str, read: FrameReader) -> davis.SequenceScores:
         return self._score(**self._frames(video, read))
@@ -265,6 +291,11 @@ class VipoSegProtocol(VideoObjectProtocol):
         return viposeg.summarize_viposeg(scores)
 
 
+def _foreground(frames: NamedFrames, name: str) -> np.ndarray | None:
+    label_map = frames[frames.names.index(name)]
+    return None if label_map is None else (label_map != 0).view(np.uint8)
+
+
 def score_result_folder(
     protocol: VideoObjectProtocol, result_dir: str | Path, *, processes: int = 1
 ) -> dict[str, Any]:
@@ -279,6 +310,13 @@ def score_result_folder(
         FileNotFoundError: a video has no folder (and missing results are not allowed).
         ValueError: a frame is missing or bad; the message names video and frame.
     """
+    return protocol.summarize(score_videos(protocol, result_dir, processes=processes))
+
+
+def score_videos(
+    protocol: VideoObjectProtocol, result_dir: str | Path, *, processes: int = 1
+) -> dict[str, Any]:
+    """Scores by video, as `VideoObjectProtocol.summarize` takes them; see `score_result_folder`."""
     result_dir = Path(result_dir)
     if not result_dir.is_dir():
         raise FileNotFoundError(f"There is no folder of results {result_dir}.")
@@ -288,7 +326,7 @@ def score_result_folder(
     else:
         with ProcessPoolExecutor(processes) as pool:
             scores = list(pool.map(score, protocol.videos))
-    return protocol.summarize(dict(zip(protocol.videos, scores, strict=True)))
+    return dict(zip(protocol.videos, scores, strict=True))
 
 
 def _score_folder(protocol: VideoObjectProtocol, result_dir: Path, video: str) -> Any:

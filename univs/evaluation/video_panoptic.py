@@ -263,6 +263,16 @@ def score_result_folder(
         ValueError: a video or frame is missing, unknown or broken; the message names it.
     """
     truth = PanopticVideoTruth(panoptic_json, panoptic_root)
+    scores = score_videos(truth, result_dir, windows)
+    return panoptic_percentages(scores, windows, truth.categories)
+
+
+def score_videos(
+    truth: PanopticVideoTruth,
+    result_dir: str | os.PathLike,
+    windows: Sequence[int] = VIPSEG_WINDOWS,
+) -> dict[Hashable, PanopticVideoScores]:
+    """Scores of the files of `score_result_folder`, by video."""
     path = Path(result_dir) / "pred.json"
     predicted = frames_by_video(read_panoptic_json(path), path)
     unknown = predicted.keys() - truth.videos.keys()
@@ -282,7 +292,7 @@ def score_result_folder(
             for name in truth.frame_names(video)
         )
         scores[video] = truth.score(video, frames, windows)
-    return panoptic_percentages(scores, windows, truth.categories)
+    return scores
 
 
 def read_panoptic_json(path: str | os.PathLike) -> dict:

@@ -7,6 +7,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tabulate import tabulate
@@ -225,8 +226,25 @@ def score_result_folder(
         FileNotFoundError: a video has no masks, or a frame no prediction; the message names it.
         ValueError: a prediction has the wrong size or an unknown label.
     """
-    scorer = SemanticVideoScorer(len(class_names))
-    clips = []
+    scores = score_videos(data_root, result_dir, videos, len(class_names))
+    return pooled_percentages(scores, class_names)
+
+
+class SemanticVideoScores(NamedTuple):
+    """What one video adds: its confusion matrix, and clip length -> consistency of its clips."""
+
+    confusion: ConfusionMatrix
+    clips: dict[int, list[float]]
+
+
+def score_videos(
+    data_root: str | os.PathLike,
+    result_dir: str | os.PathLike,
+    videos: Sequence[str],
+    num_classes: int,
+) -> dict[str, SemanticVideoScores]:
+    """Scores of the files of `score_result_folder`, by video."""
+    scores = {}
     for video in sorted(videos):
         masks = sorted((Path(data_root) / video / "mask").glob("*.png"))
         if not masks:
@@ -235,5 +253,18 @@ def score_result_folder(
             (path.stem, read_label_map(path), read_label_map(Path(result_dir) / video / path.name))
             for path in masks
         )
-        clips.append(scorer.add_video(video, frames))
-    return semantic_percentages(scorer.confusion, clips, class_names)
+        scorer = SemanticVideoScorer(num_classes)
+        clips = scorer.add_video(video, frames)
+        scores[video] = SemanticVideoScores(scorer.confusion, clips)
+    return scores
+
+
+def pooled_percentages(
+    scores: Mapping[str, SemanticVideoScores], class_names: Sequence[str]
+) -> OrderedDict[str, float]:
+    """`semantic_percentages` of several videos."""
+    confusion = ConfusionMatrix(len(class_names))
+    for video in scores.values():
+        confusion.merge(video.confusion)
+    clips = [scores[video].clips for video in sorted(scores)]
+    return semantic_percentages(confusion, clips, class_names)

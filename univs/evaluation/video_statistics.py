@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 
+from univs.evaluation.metrics.pair_counts import count_pairs
 from univs.structures import Rle, rle_areas
 
+MIN_IOU = 0.5  # of an object and the track that covers it
 MOSTLY_TRACKED = 0.8  # covered in at least this share of its frames
 MOSTLY_LOST = 0.2  # covered in less
 
@@ -57,11 +62,25 @@ class TrackStatistics:
             return float("nan")
         return 1 - (self.misses + self.false_positives + self.id_switches) / self.visible
 
+    def as_numbers(self) -> OrderedDict[str, float]:
+        """For tables: ``IDSw``, ``Frag``, ``MOTA``, ``MT`` and ``ML``; the last three in per cent.
+
+        MT and ML are shares of the annotated objects, NaN if there is none.
+        """
+        share = 100 / self.num_truths if self.num_truths else float("nan")
+        return OrderedDict(
+            IDSw=float(self.id_switches),
+            Frag=float(self.fragmentations),
+            MOTA=100 * self.accuracy,
+            MT=self.mostly_tracked * share,
+            ML=self.mostly_lost * share,
+        )
+
 
 def track_statistics(
     truths: Sequence[Sequence[Rle | None]],
     tracks: Sequence[Sequence[Rle | None]],
-    min_iou: float = 0.5,
+    min_iou: float = MIN_IOU,
 ) -> TrackStatistics:
     """Compare the tracks of one video with its truth, whatever their categories.
 
@@ -70,49 +89,111 @@ def track_statistics(
 
     Args:
         truths: masks of each annotated object, one entry per frame, None where it is not visible.
-        tracks: the same of each predicted track, with as many frames.
+        tracks: the same of each predicted track, with as many frames. A mask of another size than
+            that of the truth covers nothing.
         min_iou: smallest mask IoU of a match, above 0.
 
     Raises:
-        ValueError: tracks differ in their number of frames, or masks of a frame in their size.
+        ValueError: tracks differ in their number of frames.
     """
-    if not 0 < min_iou <= 1:
-        raise ValueError(f"min_iou must lie above 0 and not above 1, but is {min_iou}.")
     lengths = {len(masks) for masks in (*truths, *tracks)}
     if len(lengths) > 1:
         raise ValueError(f"Tracks have different numbers of frames: {sorted(lengths)}.")
     num_frames = lengths.pop() if lengths else 0
     is_visible = _visible(truths, num_frames)  # [G, T]
     is_present = _visible(tracks, num_frames)  # [P, T]
-    covering = np.full(is_visible.shape, -1)  # index of the track that covers an object
-    last = np.full(len(truths), -1)  # of the last frame in which one did
-    for frame in range(num_frames):
-        rows = np.flatnonzero(is_visible[:, frame])
-        columns = np.flatnonzero(is_present[:, frame])
-        if len(rows) and len(columns):
-            ious = _ious([truths[r][frame] for r in rows], [tracks[c][frame] for c in columns])
-            for row, column in _match(ious, last[rows], columns, min_iou):
-                covering[rows[row], frame] = last[rows[row]] = columns[column]
-    is_covered = covering >= 0
-    share = is_covered.sum(axis=1) / np.maximum(is_visible.sum(axis=1), 1)
-    exists = is_visible.any(axis=1)
-    switches, fragments = 0, 0
-    for visible, covered, tracks_of_object in zip(is_visible, is_covered, covering, strict=True):
-        sequence = tracks_of_object[covered]
-        switches += int((sequence[1:] != sequence[:-1]).sum())
-        state = covered[visible]
-        resumes = np.flatnonzero(~state[:-1] & state[1:])
-        fragments += int(sum(state[: at + 1].any() for at in resumes))
+
+    def overlaps() -> Iterator[FrameOverlaps]:
+        for frame in range(num_frames):
+            rows = np.flatnonzero(is_visible[:, frame])
+            columns = np.flatnonzero(is_present[:, frame])
+            ious = np.zeros((len(rows), len(columns)))
+            if ious.size:
+                ious = _ious([truths[r][frame] for r in rows], [tracks[c][frame] for c in columns])
+            yield FrameOverlaps(rows, columns, ious)
+
+    return statistics_of_overlaps(overlaps(), min_iou)
+
+
+def label_map_statistics(
+    frames: Iterable[tuple[np.ndarray, np.ndarray]], void: int = 255, min_iou: float = MIN_IOU
+) -> TrackStatistics:
+    """The same from label maps, whose values above 0 are objects and tracks.
+
+    Args:
+        frames: truth and prediction, integer [H, W], frame by frame.
+        void: value of pixels of the truth that do not count.
+        min_iou: see `track_statistics`.
+    """
+    return statistics_of_overlaps((_label_map_overlaps(*pair, void) for pair in frames), min_iou)
+
+
+class FrameOverlaps(NamedTuple):
+    """What is visible in one frame: ids of G objects, ids of P tracks, and their IoU [G, P]."""
+
+    truths: np.ndarray
+    tracks: np.ndarray
+    ious: np.ndarray
+
+
+def statistics_of_overlaps(
+    frames: Iterable[FrameOverlaps], min_iou: float = MIN_IOU
+) -> TrackStatistics:
+    """Statistics of one video from the overlaps of its frames; see `track_statistics`."""
+    if not 0 < min_iou <= 1:
+        raise ValueError(f"min_iou must lie above 0 and not above 1, but is {min_iou}.")
+    covering: dict[int, list[int | None]] = {}  # per object and visible frame, its track or None
+    last: dict[int, int] = {}  # per object, the track of its last match
+    tracks: set[int] = set()
+    num_present = 0
+    for truth_ids, track_ids, ious in frames:
+        tracks.update(track_ids.tolist())
+        num_present += len(track_ids)
+        found: dict[int, int] = {}
+        if ious.size:
+            before = np.array([last.get(i, -1) for i in truth_ids.tolist()])
+            for row, column in _match(ious, before, track_ids, min_iou):
+                found[int(truth_ids[row])] = int(track_ids[column])
+        last.update(found)
+        for truth_id in truth_ids.tolist():
+            covering.setdefault(truth_id, []).append(found.get(truth_id))
+    total = TrackStatistics(num_tracks=len(tracks), false_positives=num_present)
+    for sequence in covering.values():
+        total += _statistics_of_object(sequence)
+    return total
+
+
+def _statistics_of_object(sequence: list[int | None]) -> TrackStatistics:
+    """Of one object; each of its matches takes one from the false positives of the video."""
+    matched = [track for track in sequence if track is not None]
+    share = len(matched) / len(sequence)
+    since_first_match = sequence[sequence.index(matched[0]) :] if matched else []
     return TrackStatistics(
-        num_truths=int(exists.sum()),
-        num_tracks=int(is_present.any(axis=1).sum()),
-        visible=int(is_visible.sum()),
-        matches=int(is_covered.sum()),
-        false_positives=int(is_present.sum() - is_covered.sum()),
-        id_switches=switches,
-        fragmentations=fragments,
-        mostly_tracked=int((share[exists] >= MOSTLY_TRACKED).sum()),
-        mostly_lost=int((share[exists] < MOSTLY_LOST).sum()),
+        num_truths=1,
+        visible=len(sequence),
+        matches=len(matched),
+        false_positives=-len(matched),
+        id_switches=sum(a != b for a, b in itertools.pairwise(matched)),
+        fragmentations=sum(
+            a is None and b is not None for a, b in itertools.pairwise(since_first_match)
+        ),
+        mostly_tracked=int(share >= MOSTLY_TRACKED),
+        mostly_lost=int(share < MOSTLY_LOST),
+    )
+
+
+def _label_map_overlaps(truth: np.ndarray, prediction: np.ndarray, void: int) -> FrameOverlaps:
+    pairs = count_pairs(truth, prediction)
+    counted = pairs.first != void
+    first, second, counts = (values[counted] for values in pairs)
+    truths, rows = np.unique(first, return_inverse=True)
+    tracks, columns = np.unique(second, return_inverse=True)
+    common = np.zeros((len(truths), len(tracks)), dtype=np.int64)
+    common[rows, columns] = counts
+    union = common.sum(axis=1, keepdims=True) + common.sum(axis=0) - common
+    # 0 is background: no object, no track.
+    return FrameOverlaps(
+        truths[truths > 0], tracks[tracks > 0], (common / union)[truths > 0][:, tracks > 0]
     )
 
 
@@ -123,10 +204,7 @@ def _visible(tracks: Sequence[Sequence[Rle | None]], num_frames: int) -> np.ndar
 
 
 def _ious(truths: list[Rle], tracks: list[Rle]) -> np.ndarray:
-    """[G, P] IoU of masks."""
-    sizes = {tuple(rle["size"]) for rle in (*truths, *tracks)}
-    if len(sizes) > 1:
-        raise ValueError(f"Masks of one frame have different sizes: {sorted(sizes)}.")
+    """[G, P] IoU of masks; -1 where their sizes differ, which never matches."""
     return np.asarray(coco_mask.iou(truths, tracks, np.zeros(len(tracks), dtype=np.uint8)))
 
 

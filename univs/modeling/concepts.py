@@ -1,8 +1,8 @@
 """The concept table: one text embedding for every category of every data set.
 
-Queries are classified by their similarity to the rows of this table. A *domain* is a class list; its
-classes are consecutive rows. The table is no part of checkpoints: it is read from a file, or, for
-toy models, made by the hashed text encoder.
+Queries are classified by their similarity to the rows of this table. A *domain* is a class list;
+its classes are consecutive rows. The table is no part of checkpoints: it is read from a file, or,
+for toy models, made by the hashed text encoder.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 import torch
 import torch.nn.functional as F
-from detectron2.structures import Boxes, Instances
 from torch import Tensor
+
+from detectron2.structures import Boxes, Instances
 
 
 def semantic_inference(class_logits: Tensor, mask_logits: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +33,8 @@ def category_targets(sample: dict, size: tuple[int, int], device: torch.device) 
     """Truth of one clip of a data set with categories.
 
     Args:
-        sample: ``instances`` as :func:`~univs.modeling.targets.clip_targets` takes them; for panoptic
-            data sets also ``sem_seg``, int64 ``(T, h, w)``, 0-based classes or
+        sample: ``instances`` as :func:`~univs.modeling.targets.clip_targets` takes them; for
+            panoptic data sets also ``sem_seg``, int64 ``(T, h, w)``, 0-based classes or
             :data:`~univs.modeling.losses.semantic_points.IGNORE_LABEL`.
         size: padded height and width of the batch.
         device: where the result lies.
@@ -58,12 +59,13 @@ def object_targets(
 ) -> ObjectTargets | None:
     """Truth of clips whose objects are given in one frame.
 
-    All clips of a batch get the same number of objects, a random choice where there are more. How many
-    of them are given by points is drawn once; those are the last ones.
+    All clips of a batch get the same number of objects, a random choice where there are more. How
+    many of them are given by points is drawn once; those are the last ones.
 
     Args:
         samples: per clip ``instances``, see :func:`~univs.modeling.targets.clip_targets`, and
-            optionally ``reference_frame``, the frame in which they are given (by default the first).
+            optionally ``reference_frame``, the frame in which they are given (by default the
+            first).
         size: padded height and width of the batch.
         device: where the result lies.
         max_objects: most objects of a clip.
@@ -102,3 +104,33 @@ def _random_choice(masks: Tensor, size: int) -> Tensor:
     if len(masks) == size:
         return masks
     return masks[torch.randperm(len(masks))[:size].to(masks.device)]
+
+
+def with_drawn_task(samples: list[dict], weights: Sequence[float]) -> list[dict]:
+    """Draw a task for a batch of a panoptic data set, and leave out the truth of the others.
+
+    Args:
+        samples: clips with ``vocabulary`` and ``sem_seg``.
+        weights: of instance, panoptic and object segmentation.
+
+    Raises:
+        ValueError: there are not three weights, or a clip has no truth of stuff.
+    """
+    if len(weights) != 3:
+        raise ValueError(
+            f"MODEL.TARVIS.TASK_WEIGHTS must be three numbers, for instance, panoptic and object "
+            f"segmentation, but is {list(weights)}"
+        )
+    if any("sem_seg" not in sample for sample in samples):
+        raise ValueError(
+            "drawing tasks (MODEL.TARVIS.TASK_WEIGHTS) needs data sets with stuff: set it to []"
+        )
+    bounds = torch.tensor(weights, dtype=torch.float64).cumsum(0)
+    draw = torch.rand(1, dtype=torch.float64) * bounds[-1]
+    task = int((draw >= bounds[:-1]).sum())
+    if task == 1:
+        return samples
+    samples = [{k: v for k, v in sample.items() if k != "sem_seg"} for sample in samples]
+    if task == 2:
+        samples = [sample | {"vocabulary": ""} for sample in samples]
+    return samples

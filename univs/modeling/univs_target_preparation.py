@@ -1,4 +1,4 @@
-"""From the samples of a training batch to the targets and prompts of UniVS (section 3.4)."""
+"""From the samples of a training batch to the targets and prompts of UniVS."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class UnivsTargetPreparation:
         names = [_dataset_of(sample) for sample in samples]
         means = self._draw_means(samples[0]["task"], names[0])
         clips = [
-            clip_objects(sample, size, self._class_rows(name))
+            clip_objects(sample, size, self._class_rows(sample["task"], name))
             for sample, name in zip(samples, names, strict=True)
         ]
         limit = 2 * self.max_objects
@@ -110,8 +110,11 @@ class UnivsTargetPreparation:
             prompts = [expression_prompts(clip, num_prompts) for clip in clips]
         return TrainingTargets(clips, means, num_prompts, prompts)
 
-    def _class_rows(self, dataset: str) -> slice | None:
-        return self.concepts.rows(dataset) if self.concepts.has(dataset) else None
+    def _class_rows(self, task: str, dataset: str) -> slice | None:
+        """Classes are learned where targets are given by them, and only there."""
+        if task != "detection" or not self.concepts.has(dataset):
+            return None
+        return self.concepts.rows(dataset)
 
     def _draw_means(self, task: str, dataset: str) -> PromptMeans:
         if task == "grounding":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from detectron2.data import transforms as T
 from torch import Tensor
+
+from detectron2.data import transforms as T
 
 
 class FrameSize:
@@ -46,7 +47,7 @@ class FrameSize:
         return _bilinear(mask_logits, padded)[:, :height, :width]
 
     def restore(self, mask_logits: Tensor, stride: int = 4) -> Tensor:
-        """Mask logits ``(M, h', w')`` of the padded input -> ``(M, H, W)`` of the original frame."""
+        """Mask logits ``(M, h', w')`` of the padded input -> ``(M, H, W)`` of the frame."""
         return self.to_original(self.upsample(mask_logits, stride))
 
     def to_original(self, maps: Tensor) -> Tensor:

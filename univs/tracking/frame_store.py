@@ -20,7 +20,8 @@ class FrameStore:
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=_MOST_BYTES_IN_MEMORY)
+        # Closed with this object.
+        self._file = tempfile.SpooledTemporaryFile(max_size=_MOST_BYTES_IN_MEMORY)  # noqa: SIM115
         self._shape: torch.Size | None = None
         self._count = 0
 

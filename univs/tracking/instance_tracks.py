@@ -38,9 +38,9 @@ class InstanceTracks:
 
     @property
     def mask_scores(self) -> Tensor:
-        """How sure the model is of the masks of each query, float64 ``(Q,)`` in [0.5, 1], 0 if empty.
+        """How sure the model is of the masks of each query: float64 ``(Q,)``.
 
-        The mean probability of all pixels inside of its masks.
+        The mean probability of all pixels inside of its masks, in [0.5, 1]; 0 if all are empty.
         """
         return self._inside / (self._area + 1e-6)
 

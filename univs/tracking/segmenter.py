@@ -6,17 +6,19 @@ import os
 from collections.abc import Sequence
 
 import torch
-from detectron2.data import MetadataCatalog
-from detectron2.modeling import build_model
 from torch import nn
 
+from detectron2.data import MetadataCatalog
+from detectron2.modeling import build_model
 from univs.checkpoint import load_weights
 from univs.config import load_config
+from univs.config.tarvis import thing_classes_of
 from univs.data import register_datasets
-from univs.modeling.meta_arch import Genvis, Vita
+from univs.modeling.meta_arch import Genvis, TarViS, Vita
 from univs.tracking.genvis_tracker import GenvisSession
 from univs.tracking.instance_session import InstanceSession
 from univs.tracking.session import VideoSession
+from univs.tracking.tarvis_session import TarVisSession
 from univs.tracking.vita_tracker import VitaSession
 
 
@@ -68,6 +70,19 @@ def _session(model: nn.Module, cfg) -> tuple[type, dict]:
             **options,
             "chunk_length": cfg.MODEL.VITA.TEST_RUN_CHUNK_SIZE,
             "num_cached_frames": cfg.MODEL.VITA.TEST_CACHE_FRAMES,
+        }
+    if isinstance(model, TarViS):
+        tarvis = cfg.MODEL.TARVIS
+        return TarVisSession, {
+            **options,
+            "clip_length": cfg.TEST.CLIP_LENGTH,
+            "overlap": tarvis.TEST.FRAME_OVERLAP,
+            "vocabulary": tarvis.TEST.VOCABULARY,
+            "thing_classes": thing_classes_of(cfg, tarvis.TEST.VOCABULARY),
+            "max_tracks_per_clip": tarvis.TEST.MAX_TRACKS_PER_CLIP,
+            "score_threshold": tarvis.TEST.TRACK_SCORE_THRESHOLD,
+            "iou_threshold": tarvis.TEST.ASSOCIATION_IOU,
+            "published": tarvis.PUBLISHED_BEHAVIOUR,
         }
     return VideoSession, {
         **options,

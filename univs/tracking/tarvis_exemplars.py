@@ -103,9 +103,7 @@ def objects_of_clip(
             mask[: input_size[0], : input_size[1]] = thing.mask.to(device)
     visible = {object_id: mask for object_id, mask in masks.items() if mask.any()}
     points = {
-        thing.id: thing
-        for thing in given
-        if thing.point is not None and thing.id not in visible
+        thing.id: thing for thing in given if thing.point is not None and thing.id not in visible
     }
     lost = [object_id for object_id in masks if object_id not in visible | points]
     ids = [*visible, *points]

@@ -1,7 +1,7 @@
 """Joining the overlapping clips of a long video (TarViS, section 3.5).
 
-Stitchers take the predictions of one clip after another and give back frames as soon as no later clip
-can change them. They hold the frames that two clips share, whatever the length of the video.
+Stitchers take the predictions of one clip after another and give back frames as soon as no later
+clip can change them. They hold the frames that two clips share, whatever the length of the video.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class TrackStitcher:
         }
 
     def _kept(self, class_logits: Tensor) -> Tensor:
-        """Indices of the instances to keep: all that are good enough, or the best ones, best first."""
+        """Indices of the instances to keep: all good enough ones, or the best, best first."""
         scores = class_logits.softmax(-1)[:, 1:].amax(-1)
         kept = (scores >= self.score_threshold).nonzero().squeeze(1)
         if len(kept) > self.max_tracks_per_clip:
@@ -186,9 +186,7 @@ class SemanticStitcher:
         final = self._held[:split]
         final += [
             (index, (before + after) / 2)
-            for (index, before), (_, after) in zip(
-                self._held[split:], frames[:shared], strict=True
-            )
+            for (index, before), (_, after) in zip(self._held[split:], frames[:shared], strict=True)
         ]
         self._held = frames[shared:]
         return final
@@ -205,8 +203,8 @@ class ObjectStitcher:
     def __init__(self, *, overwrite: bool) -> None:
         """
         Args:
-            overwrite: a clip replaces the shared frames of the clip before, unless it is the last one
-                (as published); otherwise logits are averaged.
+            overwrite: a clip replaces the shared frames of the clip before, unless it is the last
+                one (as published); otherwise logits are averaged.
         """
         self.overwrite = overwrite
         self._held: dict[int, list[FrameMasks]] = {}  # indexed by frame

@@ -1,4 +1,4 @@
-"""One video through TarViS: every frame is encoded once, every clip once, for all tasks together."""
+"""One video through TarViS: every frame and every clip is encoded once, for all tasks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class TarVisTracker:
     Frames wait until a clip is complete. What is kept of the video are the backbone features of the
     frames that the next clip shares; tasks keep results and what they need to join clips.
 
-    >>> tracker = TarVisTracker(model, [task], clip_length=12, overlap=6, min_size=448, max_size=1333)
+    >>> tracker = TarVisTracker(model, [task], clip_length=12, overlap=6, min_size=448,
+    max_size=1333)
     >>> for frame in frames:
     ...     tracker.push(frame)
     >>> result, = tracker.finish()
@@ -104,6 +105,11 @@ class TarVisTracker:
         if self._waiting:
             self._segment()
         return [task.finish(self.num_frames, self._frame_size.original) for task in self.tasks]
+
+    @property
+    def frame_size(self) -> tuple[int, int] | None:
+        """Height and width of the frames; None before the first one."""
+        return None if self._frame_size is None else self._frame_size.original
 
     def _is_needed(self) -> bool:
         starts = [task.begins_at() for task in self.tasks]

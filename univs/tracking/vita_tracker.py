@@ -17,9 +17,9 @@ from univs.tracking.instance_tracks import InstanceTracks, best_pairs
 class VitaSession(InstanceSession):
     """Offline video instance segmentation: all results come when the last frame is known.
 
-    Of every frame a few object tokens are kept (0.1 MB at 100 queries), and the frame itself, on disk
-    when there are many. Masks are made in a second pass, for which the features of long videos are
-    computed again. So the memory for features does not grow with the video.
+    Of every frame a few object tokens are kept (0.1 MB at 100 queries), and the frame itself, on
+    disk when there are many. Masks are made in a second pass, for which the features of long videos
+    are computed again. So the memory for features does not grow with the video.
     """
 
     def __init__(
@@ -34,7 +34,9 @@ class VitaSession(InstanceSession):
             options: see :class:`~univs.tracking.instance_session.InstanceSession`.
         """
         if chunk_length < 1:
-            raise ValueError(f"MODEL.VITA.TEST_RUN_CHUNK_SIZE must be 1 or more, got {chunk_length}")
+            raise ValueError(
+                f"MODEL.VITA.TEST_RUN_CHUNK_SIZE must be 1 or more, got {chunk_length}"
+            )
         self.model = model
         self.chunk_length = chunk_length
         self.num_cached_frames = num_cached_frames
@@ -48,12 +50,15 @@ class VitaSession(InstanceSession):
         self._tokens: list[Tensor] = []  # frame queries (T, fQ, C) of consecutive frames
         self._cached: list[Tensor] = []  # mask features (T, C_mask, h, w) of the first frames
 
-    def _advance(self) -> list[FrameResult]:
+    def push_resized(self, frame: Tensor, original_size: tuple[int, int]) -> list[FrameResult]:
         if self._tracks is not None:
             raise ValueError(
                 "VITA looks at a video as a whole and has given its results: no frame can follow "
                 "flush() or finish(); begin a new session or reset() this one"
             )
+        return super().push_resized(frame, original_size)
+
+    def _advance(self) -> list[FrameResult]:
         if len(self._waiting) == self.chunk_length:
             self._detect()
         return []

@@ -6,6 +6,7 @@ from univs.data.mapper import (
     ClipMapper,
     ImageInstanceMapper,
     ImageTestMapper,
+    PseudoClipMapper,
     TestMapper,
     build_mapper,
 )
@@ -32,3 +33,17 @@ def test_colours_must_be_rgb(toy_config):
     toy_config.INPUT.FORMAT = "BGR"
     with pytest.raises(ValueError, match="set INPUT.FORMAT to RGB"):
         build_mapper(toy_config, is_train=True)
+
+
+def test_still_images_become_clips_beside_videos(toy_config):
+    toy_config.DATASETS.TRAIN = ("coco2ytvis2019_train", "ytvis_2019_train")
+    for name, kind in zip(toy_config.DATASETS.TRAIN, (PseudoClipMapper, ClipMapper), strict=True):
+        assert type(build_mapper(toy_config, is_train=True, dataset_name=name)) is kind
+
+
+def test_video_models_are_pre_trained_on_images_like_image_models(toy_config):
+    toy_config.DATASETS.TRAIN = ("coco_2017_train",)
+    toy_config.INPUT.DATASET_MAPPER_NAME = "coco_instance_lsj"
+    toy_config.INPUT.SAMPLING_FRAME_NUM = 1
+    mapper = build_mapper(toy_config, is_train=True, dataset_name="coco_2017_train")
+    assert isinstance(mapper, ImageInstanceMapper)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as coco_mask
 
-from univs.evaluation.metrics.tubes import DecodedTube, pack_tube, tube_ious
+from univs.evaluation.metrics.tubes import decode_tubes, pack_tube, tube_ious
 
 MASKS = st.none() | st.sampled_from([(3, 4), (4, 3), (2, 5)]).flatmap(
     lambda size: arrays.arrays(np.uint8, size, elements=st.integers(0, 1), fill=st.just(1))
@@ -19,7 +19,7 @@ TRACKS = st.lists(st.lists(MASKS, max_size=5), max_size=3)
 
 def decoded(track):
     rles = [None if mask is None else coco_mask.encode(np.asfortranarray(mask)) for mask in track]
-    return DecodedTube(pack_tube(rles, where="track"))
+    return decode_tubes([pack_tube(rles, where="track")])[0]
 
 
 def dense_iou(first, second):
@@ -55,4 +55,9 @@ def test_areas_and_mean_area():
 def test_damage_names_track_and_frame():
     rle = coco_mask.encode(np.ones((3, 4), np.uint8, order="F"))
     with pytest.raises(ValueError, match="track 7, frame 1: the run lengths are damaged; they cov"):
-        DecodedTube(pack_tube([None, {**rle, "size": [3, 5]}], where="track 7"))
+        decode_tubes(
+            [
+                pack_tube([rle], where="track 6"),
+                pack_tube([None, {**rle, "size": [3, 5]}], where="track 7"),
+            ]
+        )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from univs.evaluation.metrics.tubes import DecodedTube, tube_ious
+from univs.evaluation.metrics.tubes import decode_tubes, tube_ious
 from univs.evaluation.metrics.youtube_vis import (
     YoutubeVisTruth,
     ranked,
@@ -68,8 +68,8 @@ def test_golden_ious(case):
         predicted = [p for p in predictions.get(video_id, []) if p.category_id == category_id]
         annotated = [t for t in truth.tracks[video_id] if t.category_id == category_id]
         actual = tube_ious(
-            [DecodedTube(track.tube) for track in ranked(predicted, most)],
-            [DecodedTube(track.tube) for track in annotated],
+            decode_tubes([track.tube for track in ranked(predicted, most)]),
+            decode_tubes([track.tube for track in annotated]),
         )
         assert_close(actual, np.reshape(expected, actual.shape))
 

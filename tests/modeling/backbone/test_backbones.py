@@ -4,9 +4,9 @@ import re
 
 import pytest
 import torch
+
 from detectron2.modeling import build_backbone
 from reference.models import fill_part, mask2former_config, subsampled
-
 from univs.modeling.backbone import SwinTransformer
 
 

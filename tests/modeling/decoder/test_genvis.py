@@ -4,6 +4,7 @@ from itertools import accumulate, pairwise
 
 import pytest
 import torch
+
 from reference.object_models import (
     check_gradients,
     check_part,
@@ -11,7 +12,6 @@ from reference.object_models import (
     object_config,
     recorded,
 )
-
 from univs.modeling.decoder.genvis import GenvisObjectModule
 
 

@@ -4,9 +4,9 @@ import contextlib
 
 import pytest
 import torch
-from reference.tarvis import check, decoder_blocks, filled, recorded, strided
 from torch.testing import assert_close
 
+from reference.tarvis import check, decoder_blocks, filled, recorded, strided
 from univs.modeling.decoder.tarvis import TarVisDecoder, merge_object_queries
 from univs.modeling.decoder.tarvis_queries import Queries, TargetQueries
 

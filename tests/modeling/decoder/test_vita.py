@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from reference.object_models import (
     check_gradients,
     check_part,
@@ -10,7 +11,6 @@ from reference.object_models import (
     object_config,
     recorded,
 )
-
 from univs.modeling.decoder import DecoderOutput, QueryPredictions
 from univs.modeling.decoder.temporal_windows import window_blocks
 from univs.modeling.decoder.vita import ObjectPredictions, VitaObjectModule, frame_queries
@@ -67,24 +67,24 @@ def test_predictions_and_gradients_in_training_equal_the_original(case):
 
 
 def small_module(**options) -> VitaObjectModule:
-    arguments = dict(
-        in_channels=8,
-        num_classes=3,
-        hidden_dim=8,
-        num_frame_queries=4,
-        num_video_queries=5,
-        nheads=2,
-        dim_feedforward=16,
-        enc_layers=4,
-        dec_layers=2,
-        window=3,
-        pre_norm=False,
-        mask_dim=8,
-        enforce_input_project=True,
-        deep_supervision=True,
-        embeds_frames=True,
-        embeds_video=True,
-    )
+    arguments = {
+        "in_channels": 8,
+        "num_classes": 3,
+        "hidden_dim": 8,
+        "num_frame_queries": 4,
+        "num_video_queries": 5,
+        "nheads": 2,
+        "dim_feedforward": 16,
+        "enc_layers": 4,
+        "dec_layers": 2,
+        "window": 3,
+        "pre_norm": False,
+        "mask_dim": 8,
+        "enforce_input_project": True,
+        "deep_supervision": True,
+        "embeds_frames": True,
+        "embeds_video": True,
+    }
     torch.manual_seed(0)
     return VitaObjectModule(**(arguments | options)).eval()
 

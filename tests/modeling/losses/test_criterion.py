@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from reference.cases import random_pinned
 from reference.models import numbered, unpack_bits
-
 from univs.modeling.decoder import DecoderOutput, QueryPredictions
 from univs.modeling.losses import HungarianMatcher, SetCriterion
 from univs.modeling.targets import ClipTargets

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from reference.cases import random_pinned
 from reference.object_losses import (
     PARAMETERS,
@@ -18,7 +19,6 @@ from reference.object_losses import (
     small_targets,
 )
 from reference.object_models import stored_assignment
-
 from univs.modeling.losses import GenvisCriterion
 from univs.modeling.losses.genvis_criterion import UnifiedMatcher, last_of_each_query
 from univs.modeling.targets import ClipTargets

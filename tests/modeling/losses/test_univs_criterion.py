@@ -4,9 +4,9 @@ import re
 
 import pytest
 import torch
+
 from reference.cases import random_pinned
 from reference.models import numbered, subsampled, unpack_bits
-
 from univs.modeling.decoder import DecoderOutput, QueryPredictions
 from univs.modeling.losses import UnivsCriterion, UnivsMatcher
 from univs.modeling.univs_targets import (

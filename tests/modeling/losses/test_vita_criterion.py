@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from reference.cases import random_pinned
 from reference.object_losses import (
     PARAMETERS,
@@ -18,10 +19,10 @@ from reference.object_losses import (
     small_targets,
 )
 from reference.object_models import padded_matches
-
 from univs.modeling.losses import VitaCriterion
 from univs.modeling.losses.vita_criterion import pairwise_similarity_loss
 from univs.modeling.targets import ClipTargets
+
 
 @pytest.mark.golden("vita", "criterion")
 def test_losses_matches_and_gradients_equal_the_original(case):

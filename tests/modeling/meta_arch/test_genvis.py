@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from detectron2.modeling import build_model
 from reference.cases import manifest, random_pinned
 from reference.object_models import (
@@ -17,12 +18,10 @@ from reference.object_models import (
     training_samples,
 )
 from reference.small_models import small_config, small_model, small_samples
-
 from univs.checkpoint import CheckpointMismatchError, load_weights
 from univs.config import load_config
 
 
-@pytest.mark.slow
 @pytest.mark.golden("genvis", "r50_online_eval", "r50_semi_online_eval")
 @torch.no_grad()
 def test_every_stage_of_inference_equals_the_original(case):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 from reference.cases import manifest, random_pinned
@@ -13,7 +14,6 @@ from reference.models import (
     subsampled,
     unpack_bits,
 )
-
 from univs.engine.optimizer import build_optimizer
 
 

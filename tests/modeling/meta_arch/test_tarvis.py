@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+
 from detectron2.modeling import build_model
 from reference.cases import manifest
 from reference.tarvis import (
@@ -16,7 +17,6 @@ from reference.tarvis import (
     strided,
     tarvis_config,
 )
-
 from univs.checkpoint.names import current_names
 
 _DEAD = r"decoder\.(mask_embeds\.free|proj_layers\.(vos|background_vos))\.|.*bg_grid_size"

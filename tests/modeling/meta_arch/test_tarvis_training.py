@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
@@ -14,12 +15,12 @@ from reference.tarvis import (
     filled_model,
     frames,
     published_names,
-    strided,
     tarvis_config,
 )
-
 from univs.config import load_config
 from univs.modeling.losses.semantic_points import IGNORE_LABEL
+
+VOCABULARIES = ("CITYSCAPES_VPS", "KITTI_STEP", "OVIS", "VIPSEG", "YOUTUBE_VIS")
 
 
 def training_config(case, options: tuple = ()) -> CfgNode:
@@ -49,12 +50,17 @@ def instances_of(masks: torch.Tensor, classes: torch.Tensor) -> list[Instances]:
     return per_frame
 
 
+def vocabulary_of(case) -> str:
+    """The data set that the case names; "" if its objects are given."""
+    if "class_ids_0" not in case.arrays:
+        return ""
+    named = [name for name in VOCABULARIES if f"({name})" in case.meta["what"]]
+    return named[0] if named else "KITTI_STEP"  # as in the case that a variant refers to
+
+
 def training_batch(case) -> list[dict]:
     images, num_frames = frames(case), case.arrays["images"].shape[1]
-    vocabulary = ""
-    if "class_ids_0" in case.arrays:
-        vocabulary = case.meta["what"].split("(")[1].split(")")[0] if "(" in case.meta["what"] else ""
-        vocabulary = vocabulary or "KITTI_STEP"
+    vocabulary = vocabulary_of(case)
     batch = []
     for index in range(len(case.arrays["images"])):
         masks = bits(case, f"instance_masks_{index}")
@@ -94,6 +100,11 @@ _PARTS = {
 }
 
 
+# The cases recommend it for the semantic loss of instance data sets and what contains it: points
+# whose classes are equally likely up to rounding are chosen or not.
+SEMANTIC_RTOL = 2e-3
+
+
 def by_head(losses: dict, name: str, num_heads: int) -> torch.Tensor:
     auxiliary = [losses[f"{name}_{index}"] for index in range(num_heads - 1)]
     return torch.stack([*auxiliary, losses[name]])
@@ -103,19 +114,19 @@ def assert_losses(case, losses: dict, weights: dict[str, float]) -> None:
     """Compare weighted losses with the unweighted ones of a case, for all of its heads."""
     recommended = case.meta["tolerance"]["recommended"]["losses"]
     exact = {"rtol": recommended["rtol"], "atol": recommended["atol"]}
-    quirk = exact | {"rtol": 2e-3}  # labels that the original samples bilinearly
+    loose = exact | {"rtol": SEMANTIC_RTOL}
     stored = [name for name in case.arrays if name.startswith("loss/")]
     assert stored
     for name in stored:
         key, num_heads = name.removeprefix("loss/"), len(case.arrays[name])
-        bounds = quirk if "semantic_seg/" in key and "panoptic" not in key else exact
+        bounds = loose if "semantic_seg/" in key and "panoptic" not in key else exact
         if key in _TOTALS:
             value = sum(by_head(losses, part, num_heads) for part in _TOTALS[key])
             check(case, name, value, **bounds)
         elif key in _PARTS:
             part = _PARTS[key]
             check(case, name, by_head(losses, part, num_heads) / weights[part], **bounds)
-    check(case, "total_loss", sum(losses.values())[None], **quirk)
+    check(case, "total_loss", sum(losses.values())[None], **loose)
 
 
 def assert_gradients(case, model) -> None:
@@ -131,12 +142,15 @@ def assert_gradients(case, model) -> None:
     rtol = case.meta["tolerance"]["recommended"]["grad_norms"]["rtol"]
     np.testing.assert_allclose(norms[large], expected[large], rtol=rtol)
     assert (norms[~large] < 2e-6 * expected.max()).all()
+    # As recommended, but not below the original's own rounding, which the case tells as well:
+    # points that are equally uncertain up to rounding are chosen or not.
+    rounding = case.meta["tolerance"]["float32_vs_float64_of_original"]["gradients"]
     for array in case.arrays:
         if array.startswith("grad/"):
-            gradient = parameters[own[array.removeprefix("grad/")]].grad
+            name = array.removeprefix("grad/")
             rows, columns = case.arrays[array].shape
-            bound = 2e-3 * np.abs(case.arrays[array]).max()
-            part = gradient.flatten(1)[:rows, :columns]
+            bound = max(2e-3 * np.abs(case.arrays[array]).max(), rounding[name]["max_abs"])
+            part = parameters[own[name]].grad.flatten(1)[:rows, :columns]
             check(case, array, part, rtol=0, atol=bound)
 
 
@@ -170,7 +184,90 @@ def test_labels_of_nearest_pixels_give_the_corrected_losses(case):
     model = filled_model(case, training_config(case)).train()
     with random_pinned():
         losses = model(training_batch(case))
-    name = "fixed/semantic_seg/loss_ce"
+    name, rtol = "fixed/semantic_seg/loss_ce", SEMANTIC_RTOL
     weight = model.criterion.instance_semantic_loss.weight
-    check(case, name, by_head(losses, "loss_semantic", len(case.arrays[name])) / weight)
-    check(case, "fixed/total_loss", sum(losses.values())[None])
+    values = by_head(losses, "loss_semantic", len(case.arrays[name])) / weight
+    atol = case.meta["tolerance"]["atol"]
+    check(case, name, values, rtol=rtol, atol=atol)
+    check(case, "fixed/total_loss", sum(losses.values())[None], rtol=rtol, atol=atol)
+
+
+def small_model(*options):
+    torch.manual_seed(0)
+    path = CONFIGS / "toy" / "tarvis.yaml"
+    return build_model(load_config(path, ["MODEL.MASK_FORMER.TRAIN_NUM_POINTS", 64, *options]))
+
+
+def random_sample(num_objects: int, vocabulary: str = "TOY", *, stuff: bool = False) -> dict:
+    masks = torch.zeros(num_objects, 2, 50, 60, dtype=torch.bool)
+    for index, mask in enumerate(masks):
+        mask[:, index : index + 20, 2 * index : 2 * index + 20] = True
+    sample = {
+        "image": [torch.randint(0, 255, (3, 50, 60)) for _ in range(2)],
+        "instances": instances_of(masks, torch.arange(num_objects) % 6),
+        "vocabulary": vocabulary,
+    }
+    if stuff:
+        sample["sem_seg"] = torch.randint(0, 6, (2, 50, 60))
+    return sample
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "stuff", "kinds"),
+    [
+        ("TOY", False, {"loss_ce", "loss_mask", "loss_dice", "loss_semantic"}),
+        ("TOY", True, {"loss_ce", "loss_mask", "loss_dice", "loss_semantic"}),
+        ("", False, {"loss_mask", "loss_dice"}),
+    ],
+)
+@pytest.mark.parametrize("num_objects", [1, 14])
+def test_every_task_trains_with_few_objects_and_with_more_than_queries(
+    vocabulary, stuff, kinds, num_objects
+):
+    model = small_model().train()
+    samples = [random_sample(num_objects, vocabulary, stuff=stuff) for _ in range(2)]
+    losses = model(samples)
+    assert {name.rstrip("_0123456789") for name in losses} == kinds
+    assert len(losses) == 4 * len(kinds)
+    sum(losses.values()).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    assert model.backbone.stem.conv1.weight.grad.abs().sum() > 0
+
+
+def test_clips_without_objects_train_what_they_can():
+    model = small_model().train()
+    losses = model([random_sample(0), random_sample(0)])
+    assert losses["loss_mask"] == 0 and losses["loss_ce"] > 0
+    losses = model([random_sample(3, ""), random_sample(0, "")])
+    assert losses.keys() == {"loss_mask"} and losses["loss_mask"] == 0
+    losses["loss_mask"].backward()
+
+
+def test_points_are_given_in_place_of_masks():
+    model = small_model("MODEL.TARVIS.POINT_LIKELIHOOD", 1.0).train()
+    sum(model([random_sample(3, "")]).values()).backward()
+    assert model.object_encoder.point_query.layers[0].weight.grad.abs().sum() > 0
+
+
+def test_tasks_can_be_drawn_for_batches_with_stuff():
+    model = small_model("MODEL.TARVIS.TASK_WEIGHTS", [0.3, 0.3, 0.4]).train()
+    torch.manual_seed(0)
+    kinds = {frozenset(model([random_sample(2, stuff=True)])) for _ in range(12)}
+    assert len(kinds) == 2  # tasks with classes, and given objects
+    with pytest.raises(ValueError, match="TASK_WEIGHTS"):
+        model([random_sample(2)])
+
+
+def test_batches_of_several_datasets_are_refused():
+    model = small_model().train()
+    with pytest.raises(ValueError, match="vocabulary"):
+        model([random_sample(2), random_sample(2, "")])
+    with pytest.raises(ValueError, match="stuff"):
+        model([random_sample(2), random_sample(2, stuff=True)])
+    with pytest.raises(RuntimeError, match="predict_categories"):
+        model.eval()([random_sample(2)])
+
+
+def test_vocabularies_need_their_sizes():
+    with pytest.raises(ValueError, match="VOCABULARY_SIZES"):
+        small_model("MODEL.TARVIS.VOCABULARIES", ["A", "B"])

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
 from reference.cases import manifest, random_pinned
 from reference.models import unpack_bits
-from reference.small_models import small_config, small_model, small_samples
 from reference.object_models import (
     check_gradients,
     check_part,
@@ -18,10 +18,11 @@ from reference.object_models import (
     recorded,
     training_samples,
 )
-
+from reference.small_models import small_config, small_model, small_samples
 from univs.checkpoint import CheckpointMismatchError, load_weights
 from univs.config import load_config
 from univs.modeling.decoder.vita import frame_queries
+from univs.modeling.meta_arch.base import resize_masks
 from univs.modeling.meta_arch.vita import as_decoder_output
 
 
@@ -70,33 +71,45 @@ def test_every_stage_of_inference_equals_the_original(case):
 @pytest.mark.golden("vita", "r50_eval_image")
 @torch.no_grad()
 def test_instances_of_a_still_image_equal_the_original(case):
-    config = object_config(case)
-    model = filled_object_model(case, config)
+    model = filled_object_model(case, object_config(case))
     image = case.tensor("images")[0]
-    prediction = model([{"image": [image]}])[0]
+    with recorded(model.vita_module.mask_embed) as embeddings:
+        prediction = model([{"image": [image]}])[0]
     case.check("vita_pred_logits", prediction.class_logits)
-    height, width = image.shape[-2:]
-    instances = model([{"image": image, "height": height, "width": width}])[0]["instances"]
+    case.check("vita_pred_mask_embed", embeddings[0][0])
+    size = tuple(image.shape[-2:])
+    instances = model([{"image": image, "height": size[0], "width": size[1]}])[0]["instances"]
+
     expected = case.arrays
-    probabilities = prediction.class_logits.softmax(-1)
-    # The order of pairs of query and class is arbitrary: find each by its class and its score.
-    masks = unpack_bits(case.tensor("masks_packed"), width)
-    assert instances.pred_masks.shape == masks.shape
-    found = {}
-    scores, classes = instances.scores, instances.pred_classes
-    for row, (query, label) in enumerate(
-        zip(expected["topk_query"], expected["classes"], strict=True)
-    ):
-        assert probabilities[query, label] > 0
-        same = (classes == int(label)) & (instances.pred_masks == masks[row]).flatten(1).all(1)
-        candidates = same.nonzero().flatten().tolist()
-        best = min(candidates, key=lambda i: abs(float(scores[i]) - expected["scores"][row]))
-        found[row] = best
-    assert len(set(found.values())) == len(scores)
+    num_kept = len(expected["topk_query"])
+    probabilities = prediction.class_logits.softmax(-1)[:, :-1]
+    pairs = probabilities.flatten().topk(num_kept).indices
+    best = {divmod(pair, probabilities.shape[1]) for pair in pairs.tolist()}
+    labels = expected["classes"].tolist()
+    assert best == set(zip(expected["topk_query"].tolist(), labels, strict=True))
+
+    # The order of instances is arbitrary: find each by its class, its mask and its score. Pixels
+    # may differ where the logit of a query is 0 within the accuracy of float32.
+    masks = unpack_bits(case.tensor("masks_packed"), size[1])
+    padded = [4 * side for side in prediction.mask_logits.shape[-2:]]
+    logits = resize_masks(prediction.mask_logits[:, 0][None], padded)[0, :, : size[0], : size[1]]
+    undecided = (logits.abs() < 1e-4).any(0)
+    assert undecided.float().mean() < 0.01
+    left = list(range(num_kept))
     tolerance = {"atol": max(2e-4, case.tolerance("scores")["atol"]), "rtol": 1e-4}
-    np.testing.assert_allclose(
-        scores[[found[row] for row in range(len(scores))]], expected["scores"], **tolerance
-    )
+    assert len(instances) == num_kept
+    for score, label, mask in zip(
+        instances.scores, instances.pred_classes, instances.pred_masks, strict=True
+    ):
+        fitting = [
+            row
+            for row in left
+            if labels[row] == int(label) and not ((masks[row] != mask.bool()) & ~undecided).any()
+        ]
+        assert fitting
+        row = min(fitting, key=lambda row: abs(float(score) - expected["scores"][row]))
+        left.remove(row)
+        np.testing.assert_allclose(score, expected["scores"][row], **tolerance)
 
 
 @pytest.mark.slow
@@ -241,4 +254,4 @@ def test_weights_of_genvis_are_not_those_of_vita(config, tmp_path):
     torch.save({"model": small_model(small_config("Genvis")).state_dict()}, path)
     with pytest.raises(CheckpointMismatchError) as caught:
         load_weights(small_model(config), path, strict=True)
-    assert "vita_module.pre_query_embed_k.weight" in str(caught.value)
+    assert "vita_module.pre_query_embed_k" in str(caught.value)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from reference.models import fill_part
 
+from reference.models import fill_part
 from univs.modeling.ops import MSDeformAttn, multi_scale_deformable_attention
 
 INPUTS = ("value", "sampling_locations", "attention_weights")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from detectron2.layers import ShapeSpec
 from reference.models import fill_part, subsampled
-
 from univs.modeling.pixel_decoder import MSDeformAttnPixelDecoder
 from univs.modeling.pixel_decoder.ms_deform_attn import reference_points
 

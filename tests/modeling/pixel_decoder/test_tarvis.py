@@ -4,10 +4,10 @@ import re
 
 import pytest
 import torch
+
 from detectron2.modeling import build_model
 from reference.models import subsampled
 from reference.tarvis import check, filled, frames, recorded, tarvis_config
-
 from univs.modeling.pixel_decoder.tarvis import TemporalWindowLayer, window_tokens
 
 

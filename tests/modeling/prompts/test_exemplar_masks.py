@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.tarvis import bits
 
+from reference.tarvis import bits
 from univs.modeling.prompts.exemplar_masks import (
     background_pixels,
     central_points,

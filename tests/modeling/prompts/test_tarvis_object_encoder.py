@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reference.tarvis import check, filled, recorded, strided
 from torch.testing import assert_close
 
+from reference.tarvis import check, filled, recorded, strided
 from univs.modeling.decoder.layers import MultiheadAttention
 from univs.modeling.prompts.tarvis_object_encoder import (
     Exemplars,
@@ -98,9 +98,7 @@ def test_gradients_reach_the_maps_through_points_only():
     no_points = Exemplars(torch.tensor([0]), masks, torch.zeros(0, 2), torch.zeros(0).long())
     encoder(maps, no_points, 4).objects.sum().backward()
     assert all(feature.grad is None for feature in maps)
-    point = Exemplars(
-        torch.tensor([0]), masks[:0], torch.tensor([[0.3, 0.6]]), torch.tensor([0])
-    )
+    point = Exemplars(torch.tensor([0]), masks[:0], torch.tensor([[0.3, 0.6]]), torch.tensor([0]))
     encoder(maps, point, 4).objects.square().sum().backward()
     assert all(feature.grad.abs().sum() > 0 for feature in maps)
 
@@ -111,9 +109,7 @@ def test_two_points_at_one_place_give_the_same_queries():
     maps = [torch.randn(1, 16, 2 * s, 2 * s) for s in (1, 2, 4, 8)]
     nothing = torch.zeros(0, 1, 64, 64, dtype=torch.bool)
     points = torch.tensor([[0.3, 0.6], [0.3, 0.6], [0.9, 0.1]])
-    encoded = encoder(
-        maps, Exemplars(torch.tensor([0]), nothing, points, torch.zeros(3).long()), 4
-    )
+    encoded = encoder(maps, Exemplars(torch.tensor([0]), nothing, points, torch.zeros(3).long()), 4)
     assert encoded.counts == [1, 1, 1]
     assert_close(encoded.objects[0], encoded.objects[1])
     assert not torch.allclose(encoded.objects[0], encoded.objects[2])
@@ -124,9 +120,7 @@ def test_objects_that_leave_no_background_are_fine():
     encoder = small_encoder().eval()
     maps = [torch.randn(1, 16, 2 * s, 2 * s) for s in (1, 2, 4, 8)]
     everything = torch.ones(2, 1, 64, 64, dtype=torch.bool)
-    exemplars = Exemplars(
-        torch.tensor([0]), everything, torch.zeros(0, 2), torch.zeros(0).long()
-    )
+    exemplars = Exemplars(torch.tensor([0]), everything, torch.zeros(0, 2), torch.zeros(0).long())
     encoded = encoder(maps, exemplars, 4)
     assert encoded.background.isfinite().all() and encoded.objects.shape == (8, 16)
 

@@ -2,6 +2,7 @@
 
 from univs.data.catalog.classes import ClassTable, class_table, domains
 from univs.data.catalog.entry import DatasetEntry, DatasetNotFoundError, Location
+from univs.data.catalog.families import training_name
 from univs.data.catalog.reading import load_records
 from univs.data.catalog.registration import (
     all_entries,
@@ -24,4 +25,5 @@ __all__ = [
     "load_records",
     "register_dataset",
     "register_datasets",
+    "training_name",
 ]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from univs.data.catalog.classes import class_table
 from univs.data.catalog.entry import DatasetEntry, Location
+from univs.data.catalog.image_entries import image_entries
+from univs.data.catalog.video_entries import video_entries
 
 _YOUTUBE_VIS = "https://youtube-vos.org/dataset/vis/"
 _YOUTUBE_VOS = "https://youtube-vos.org/dataset/vos/"
@@ -111,7 +113,10 @@ def _youtube_vis_entries() -> list[DatasetEntry]:
         )
         images = (f"ovis/{folder}/JPEGImages", f"ovis/{folder}")
         places = [(image, file) for image in images for file in files]
-        entries.append(_youtube_vis(f"ovis_{split}", "ovis", *places, page=_OVIS, count=count))
+        aliases = ("ovis_train_full",) if split == "train" else ()
+        entries.append(
+            _youtube_vis(f"ovis_{split}", "ovis", *places, aliases=aliases, page=_OVIS, count=count)
+        )
     return entries + _held_out_entries()
 
 
@@ -121,14 +126,27 @@ def _held_out_entries() -> list[DatasetEntry]:
     for domain, root in (("ytvis21", "ytvis_2021"), ("ovis", "ovis")):
         for part, file in (("train_sub", "train_sub"), ("dev", "valid_sub")):
             images = [f"{root}/train/JPEGImages"] + ["ovis/train"] * (domain == "ovis")
-            aliases = (f"{root}_{part}",) if domain == "ytvis21" else ()
+            whole = [f"{root}/train.json"]
+            if domain == "ytvis21":
+                whole.append(f"{root}/train/instances.json")
+            else:
+                whole += [
+                    f"{root}/annotations/{name}.json" for name in ("annotations_train", "train")
+                ]
+                whole.append(f"{root}/annotations_train.json")
+            # The authors' file if it is there, else the rule that made it.
+            locations = [Location(image, f"{root}/{file}.json") for image in images]
+            locations += [Location(i, w, part=part) for i in images for w in whole]
             entries.append(
-                _youtube_vis(
-                    f"{domain}_{part}",
-                    domain,
-                    *((image, f"{root}/{file}.json") for image in images),
-                    aliases=aliases,
-                    remedy=f"{file}.json is published with UniVS; put it into {root}/.",
+                DatasetEntry(
+                    name=f"{domain}_{part}",
+                    layout="ytvis",
+                    locations=tuple(locations),
+                    evaluator_type="ytvis",
+                    classes=class_table(domain),
+                    domain=domain,
+                    aliases=(f"{root}_{part}",) if domain == "ytvis21" else (),
+                    page=_YOUTUBE_VIS if domain == "ytvis21" else _OVIS,
                 )
             )
     return entries
@@ -446,4 +464,6 @@ ENTRIES: tuple[DatasetEntry, ...] = (
     *_image_entries(),
     *_dense_entries(),
     *_prompted_entries(),
+    *image_entries(),
+    *video_entries(),
 )

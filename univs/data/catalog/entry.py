@@ -25,6 +25,8 @@ class Location:
         categories: file of the classes or objects, if ``annotations`` does not hold them.
         truth: file or folder to score results against, if ``annotations`` or ``masks`` do not hold
             it.
+        part: which part of the videos in the annotations the split is: ``dev`` or ``train_sub``
+            (see :mod:`univs.data.readers.held_out`), ``first 50`` or ``first 10%``; None: all.
     """
 
     image_root: str
@@ -33,16 +35,36 @@ class Location:
     videos: str | None = None
     categories: str | None = None
     truth: str | None = None
+    part: str | None = None
 
     def below(self, root: Path) -> Location:
         """The same location with absolute paths, or paths that start with ``root``."""
-        values = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return Location(**{k: None if v is None else str(root / v) for k, v in values})
+        paths = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "part"}
+        below = {name: path and str(root / path) for name, path in paths.items()}
+        return Location(**below, part=self.part)
 
     def missing(self) -> list[str]:
         """Paths (already below a root) that do not exist; ``truth`` may be absent."""
         paths = (self.image_root, self.annotations, self.masks, self.videos, self.categories)
         return [path for path in paths if path is not None and not Path(path).exists()]
+
+
+#: Layouts whose videos are single images.
+STILL_IMAGE_LAYOUTS = frozenset(
+    (
+        "coco_instance",
+        "coco_panoptic",
+        "lvis",
+        "objects365",
+        "refcoco",
+        "refcoco_mixed",
+        "raw_images",
+        "ade20k",
+        "cityscapes",
+        "mapillary",
+        "entityseg",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +99,11 @@ class DatasetEntry:
     remedy: str = ""
     count: int | None = None
     category_map: Mapping[int, int] | None = None
+
+    @property
+    def has_still_images(self) -> bool:
+        """Whether its videos are single images."""
+        return self.layout in STILL_IMAGE_LAYOUTS
 
     def locate(self, root: Path) -> Location:
         """The first complete location below ``root``.

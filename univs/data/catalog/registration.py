@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -10,28 +11,48 @@ from univs.data.catalog.entries import ENTRIES
 from univs.data.catalog.entry import DatasetEntry, Location
 from univs.data.catalog.reading import READERS, load_records
 from univs.data.catalog.toy import toy_entries
+from univs.data.catalog.unsupported import unsupported_names, why_unsupported
+from univs.data.custom import registered_entries
 from univs.data.toy.registration import datasets_root
 
 
-def all_entries() -> dict[str, DatasetEntry]:
-    """Every dataset by canonical name."""
-    entries = [*ENTRIES, *toy_entries(set(READERS))]
+def all_entries(root: str | Path | None = None) -> dict[str, DatasetEntry]:
+    """Every dataset by canonical name, those that users registered included.
+
+    Args:
+        root: root of all datasets; None takes :func:`datasets_root`.
+    """
+    root = datasets_root() if root is None else Path(root)
+    entries = [*ENTRIES, *toy_entries(set(READERS)), *registered_entries(root)]
     return {entry.name: entry for entry in entries}
 
 
-def find_entry(name: str) -> DatasetEntry:
+def find_entry(name: str, root: str | Path | None = None) -> DatasetEntry:
     """The dataset of this canonical name or alias.
 
+    Args:
+        name: of the dataset.
+        root: as for :func:`all_entries`.
+
     Raises:
-        KeyError: there is none.
+        KeyError: there is none, or it is known but cannot be read; the message says which.
     """
-    entries = all_entries()
+    entries = all_entries(root)
     if name in entries:
         return entries[name]
     for entry in entries.values():
         if name in entry.aliases:
             return entry
-    raise KeyError(f"There is no dataset {name!r}; see univs.data.catalog.all_entries().")
+    why = why_unsupported(name)
+    if why is not None:
+        raise KeyError(
+            f"Dataset {name!r} is not supported yet: {why}. Not supported are: "
+            f"{', '.join(unsupported_names())}."
+        )
+    known = [name for entry in entries.values() for name in (entry.name, *entry.aliases)]
+    close = difflib.get_close_matches(name, known, n=3)
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
+    raise KeyError(f"There is no dataset {name!r}.{hint} `univs data list` shows all of them.")
 
 
 def register_datasets(root: str | Path | None = None) -> None:
@@ -44,7 +65,7 @@ def register_datasets(root: str | Path | None = None) -> None:
         root: root of all datasets; None takes :func:`datasets_root`.
     """
     root = datasets_root() if root is None else Path(root)
-    for entry in all_entries().values():
+    for entry in all_entries(root).values():
         for name in (entry.name, *entry.aliases):
             _register(name, entry, root)
 
@@ -68,7 +89,11 @@ def _register(name: str, entry: DatasetEntry, root: Path) -> None:
 
 
 def _metadata(entry: DatasetEntry, location: Location) -> dict:
-    metadata = {"evaluator_type": entry.evaluator_type, "image_root": location.image_root}
+    metadata = {
+        "evaluator_type": entry.evaluator_type,
+        "layout": entry.layout,
+        "image_root": location.image_root,
+    }
     if entry.domain is not None:
         metadata["domain"] = entry.domain
     panoptic = entry.evaluator_type in ("video_panoptic_seg", "coco_panoptic_seg")
@@ -88,7 +113,7 @@ def _metadata(entry: DatasetEntry, location: Location) -> dict:
 
 def _class_metadata(classes: ClassTable) -> dict:
     """Keys by Detectron2's convention: contiguous ids are positions in the whole class list."""
-    metadata: dict = {}
+    metadata: dict = {"class_names": list(classes.names), "class_ids": list(classes.ids)}
     for kind, positions in (("thing", classes.things), ("stuff", classes.stuff)):
         if not positions:
             continue

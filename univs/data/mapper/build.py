@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from detectron2.config import CfgNode
+from univs.data.catalog import find_entry
 from univs.data.mapper.clip import ClipMapper
 from univs.data.mapper.image import ImageInstanceMapper, ImageSemanticMapper
+from univs.data.mapper.pseudo_clip import PseudoClipMapper
+from univs.data.mapper.tarvis import TarVisMapper
 from univs.data.mapper.test import ImageTestMapper, TestMapper
+from univs.data.mapper.univs import UnivsClipMapper
 
 #: Mappers of still images, by INPUT.DATASET_MAPPER_NAME.
 IMAGE_MAPPERS: dict[str, Callable] = {
@@ -22,14 +26,18 @@ def build_mapper(
 ) -> Callable[[dict], dict]:
     """The mapper that turns entries of the DatasetCatalog into samples.
 
-    The image model trains on images, by ``INPUT.DATASET_MAPPER_NAME``; every other model trains on
-    clips. At test time video models
-    get frames that are decoded when read, the image model a tensor.
+    The image model trains on images, by ``INPUT.DATASET_MAPPER_NAME``. The other models train on
+    clips of ``INPUT.SAMPLING_FRAME_NUM`` frames, which are made of copies where the dataset has
+    still images. If one frame is enough, and the last dataset of ``DATASETS.TRAIN``, whose classes
+    are those of the model, has still images, these are augmented by ``INPUT.DATASET_MAPPER_NAME``
+    as for the image model (VITA's pre-training). UniVS has one mapper for both.
+
+    At test time video models get frames that are decoded when read, the image model a tensor.
 
     Args:
         cfg: config.
         is_train: augmented training samples, or test samples.
-        dataset_name: the dataset that is tested; no mapper depends on it so far.
+        dataset_name: the dataset whose entries are mapped; None stands for videos.
 
     Raises:
         ValueError: the config asks for an unknown mapper, or for colours in another order than RGB.
@@ -42,8 +50,31 @@ def build_mapper(
     is_image_model = cfg.MODEL.META_ARCHITECTURE == "MaskFormer"
     if not is_train:
         return ImageTestMapper(cfg) if is_image_model else TestMapper(cfg)
-    if not is_image_model:
+    if is_image_model:
+        return _image_mapper(cfg)
+    if cfg.MODEL.META_ARCHITECTURE == "TarViS" and dataset_name is not None:
+        return TarVisMapper.of_dataset(
+            cfg, dataset_name, is_video=not has_still_images(dataset_name)
+        )
+    if cfg.MODEL.META_ARCHITECTURE.startswith("UniVS"):
+        return UnivsClipMapper(cfg)
+    if dataset_name is None or not has_still_images(dataset_name):
         return ClipMapper(cfg)
+    is_target = dataset_name == cfg.DATASETS.TRAIN[-1]
+    if is_target and cfg.INPUT.SAMPLING_FRAME_NUM == 1:
+        return _image_mapper(cfg)
+    return PseudoClipMapper(cfg)
+
+
+def has_still_images(dataset_name: str) -> bool:
+    """Tell whether a dataset of the catalogue consists of still images; False for others."""
+    try:
+        return find_entry(dataset_name).has_still_images
+    except KeyError:
+        return False
+
+
+def _image_mapper(cfg: CfgNode) -> Callable[[dict], dict]:
     name = cfg.INPUT.DATASET_MAPPER_NAME
     if name not in IMAGE_MAPPERS:
         raise ValueError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from detectron2.config import CfgNode, configurable
+from detectron2.data.transforms import Transform
 from detectron2.structures import BitMasks, Boxes, Instances
 from univs.data.augmentation import (
     ClipAugmentation,
@@ -26,6 +28,22 @@ from univs.data.sampling import sample_frames
 
 # How often frames and augmentation are drawn anew while no object of the video is visible.
 _MAX_DRAWS = 10
+
+
+@dataclass(frozen=True)
+class DrawnClip:
+    """The frames of a clip.
+
+    Attributes:
+        frames: T positions in the record.
+        indices: T positions in the video that the clip stands for; they differ from ``frames``
+            where a clip is made of one image.
+        video_length: frames of that video.
+    """
+
+    frames: tuple[int, ...]
+    indices: tuple[int, ...]
+    video_length: int
 
 
 class ClipMapper:
@@ -102,60 +120,90 @@ class ClipMapper:
         record: VideoRecord = dataset_dict["record"]
         # Detectron2 seeds torch in every worker; all other random values derive from it.
         random = np.random.default_rng(int(torch.randint(2**31, ())))
-        frames, objects, transforms, masks = self._draw(record, random)
+        return self.assemble(record, *self.draw(record, random), random)
+
+    def assemble(
+        self,
+        record: VideoRecord,
+        clip: DrawnClip,
+        objects: Sequence[ObjectRecord],
+        transforms: Sequence[Sequence[Transform]],
+        masks: Sequence[np.ndarray],
+        random: np.random.Generator,
+    ) -> dict:
+        """Decode and augment the frames of a clip that was drawn; see :meth:`draw`."""
+        image, decoded = None, None  # a frame that comes several times in a row is decoded once
         images = []
-        for frame, geometric in zip(frames, transforms, strict=True):
-            image = record.frames[frame]
-            if image.shape[:2] != record.size:
-                raise FrameError(
-                    f"{record.frames.name(frame)} is {image.shape[0]}x{image.shape[1]} (height x "
-                    f"width), but the annotations of {record.dataset} say "
-                    f"{record.size[0]}x{record.size[1]}."
-                )
-            image = transform_image(geometric, image)
+        for frame, geometric in zip(clip.frames, transforms, strict=True):
+            if frame != decoded:
+                image, decoded = frame_of(record, frame), frame
+            moved = transform_image(geometric, image)
             if self.color_jitter is not None:
-                image = self.color_jitter(image, random)
-            images.append(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))))
+                moved = self.color_jitter(moved, random)
+            images.append(torch.from_numpy(np.ascontiguousarray(moved.transpose(2, 0, 1))))
         return {
             "image": images,
             "instances": [
                 frame_instances(objects, frame, mask)
-                for frame, mask in zip(frames, masks, strict=True)
+                for frame, mask in zip(clip.frames, masks, strict=True)
             ],
             "height": record.size[0],
             "width": record.size[1],
             "video_id": record.official_id,
             "dataset_name": record.dataset,
             "domain": record.domain,
-            "video_len": len(record),
-            "frame_indices": frames,
-            "file_names": [record.frames.name(frame) for frame in frames],
+            "video_len": clip.video_length,
+            "frame_indices": list(clip.indices),
+            "file_names": [record.frames.name(frame) for frame in clip.frames],
         }
 
-    def _draw(
+    def draw_clip(self, record: VideoRecord, random: np.random.Generator) -> DrawnClip:
+        """Choose the frames of a clip."""
+        known = range(len(record)) if record.annotated is None else record.annotated
+        chosen = sample_frames(
+            len(known),
+            self.num_frames,
+            frame_range=self.frame_range,
+            random=random,
+            shuffle=self.shuffle,
+        )
+        frames = tuple(known[position] for position in chosen)
+        return DrawnClip(frames=frames, indices=frames, video_length=len(record))
+
+    def draw(
         self, record: VideoRecord, random: np.random.Generator
-    ) -> tuple[list[int], list[ObjectRecord], list, list[np.ndarray]]:
-        """Frame indices, their objects, transforms per frame, masks ``[N, H, W]`` per frame."""
+    ) -> tuple[DrawnClip, list[ObjectRecord], list[list[Transform]], list[np.ndarray]]:
+        """Draw a clip: its frames, its N objects, transforms and masks ``[N, H, W]`` per frame."""
         known = range(len(record)) if record.annotated is None else record.annotated
         can_be_visible = bool(record.objects_in(known))
         for _ in range(_MAX_DRAWS):
-            chosen = sample_frames(
-                len(known),
-                self.num_frames,
-                frame_range=self.frame_range,
-                random=random,
-                shuffle=self.shuffle,
-            )
-            frames = [known[position] for position in chosen]
-            objects = record.objects_in(frames)
-            transforms = draw_transforms(self.augmentations, [record.size] * len(frames), random)
+            clip = self.draw_clip(record, random)
+            objects = record.objects_in(clip.frames)
+            sizes = [record.size] * len(clip.frames)
+            transforms = draw_transforms(self.augmentations, sizes, random)
             masks = [
                 transform_masks([o.masks for o in objects], frame, record.size, geometric)
-                for frame, geometric in zip(frames, transforms, strict=True)
+                for frame, geometric in zip(clip.frames, transforms, strict=True)
             ]
             if not can_be_visible or any(mask.any() for mask in masks):
                 break
-        return frames, objects, transforms, masks
+        return clip, objects, transforms, masks
+
+
+def frame_of(record: VideoRecord, frame: int) -> np.ndarray:
+    """Decode a frame ``[H, W, 3]`` uint8 RGB.
+
+    Raises:
+        FrameError: it is missing, damaged or of another size than the record says.
+    """
+    image = record.frames[frame]
+    if image.shape[:2] != record.size:
+        raise FrameError(
+            f"{record.frames.name(frame)} is {image.shape[0]}x{image.shape[1]} (height x "
+            f"width), but the annotations of {record.dataset} say "
+            f"{record.size[0]}x{record.size[1]}."
+        )
+    return image
 
 
 def frame_instances(objects: Sequence[ObjectRecord], frame: int, masks: np.ndarray) -> Instances:
@@ -194,8 +242,8 @@ def clip_augmentations(cfg: CfgNode) -> list[ClipAugmentation]:
     inputs = cfg.INPUT
     augmentations: list[ClipAugmentation] = []
     if inputs.CROP.ENABLED:
-        augmentations.append(_crop(inputs))
-    augmentations.append(_resize(inputs))
+        augmentations.append(camera_crop(inputs.PSEUDO.CROP))
+    augmentations.append(resize_of(inputs, "INPUT"))
     if inputs.RANDOM_FLIP != "none":
         kinds = ("horizontal", "vertical", "flip_by_clip")
         if inputs.RANDOM_FLIP not in kinds:
@@ -213,22 +261,32 @@ def clip_augmentations(cfg: CfgNode) -> list[ClipAugmentation]:
     return augmentations
 
 
-def _resize(inputs: CfgNode) -> ResizeShortestEdge:
-    style = inputs.MIN_SIZE_TRAIN_SAMPLING
+def resize_of(node: CfgNode, section: str) -> ResizeShortestEdge:
+    """The resize by ``MIN_SIZE_TRAIN``, its ``_SAMPLING`` and ``MAX_SIZE_TRAIN`` of a section.
+
+    Raises:
+        ValueError: the sampling is not known.
+    """
+    style = node.MIN_SIZE_TRAIN_SAMPLING
     styles = ("choice", "range", "choice_by_clip", "range_by_clip")
     if style not in styles:
-        raise ValueError(f"INPUT.MIN_SIZE_TRAIN_SAMPLING is {style!r}; known are {styles}.")
+        raise ValueError(f"{section}.MIN_SIZE_TRAIN_SAMPLING is {style!r}; known are {styles}.")
     return ResizeShortestEdge(
-        shortest=inputs.MIN_SIZE_TRAIN,
-        longest=inputs.MAX_SIZE_TRAIN,
+        shortest=node.MIN_SIZE_TRAIN,
+        longest=node.MAX_SIZE_TRAIN,
         is_range=style.startswith("range"),
         per_clip=style.endswith("by_clip"),
     )
 
 
-def _crop(inputs: CfgNode) -> Occasionally:
-    # VITA switches the crop on by INPUT.CROP but takes type and size from INPUT.PSEUDO.CROP.
-    crop = inputs.PSEUDO.CROP
+def camera_crop(crop: CfgNode) -> Occasionally:
+    """The moving crop of every second clip.
+
+    VITA switches the crop of videos on by INPUT.CROP but takes its size from INPUT.PSEUDO.CROP.
+
+    Raises:
+        ValueError: the type is not known.
+    """
     if crop.TYPE != "absolute_range":
         raise ValueError(
             f"Clips are cropped with INPUT.PSEUDO.CROP.TYPE 'absolute_range', not {crop.TYPE!r}."

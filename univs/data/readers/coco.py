@@ -17,7 +17,13 @@ from univs.data.mask_source import (
     RleMasks,
     parse_segmentation,
 )
-from univs.data.readers.json_file import AnnotationError, check_unique, read_json, require
+from univs.data.readers.json_file import (
+    AnnotationError,
+    check_unique,
+    contiguous_ids,
+    read_json,
+    require,
+)
 from univs.data.record import ObjectRecord, VideoRecord
 
 
@@ -27,7 +33,7 @@ def read_coco_instances(
     *,
     dataset: str,
     domain: str | None,
-    categories: Mapping[int, int],
+    categories: Mapping[int, int] | None,
 ) -> list[VideoRecord]:
     """Read the images of a COCO instance json (COCO, LVIS, Objects365) in ascending order of ids.
 
@@ -39,6 +45,7 @@ def read_coco_instances(
         dataset: registered name.
         domain: name of the class list.
         categories: 0-based category by official id; annotations of other categories are left out.
+            None takes the rank among the ids of the file.
 
     Raises:
         AnnotationError: the file is damaged or contradicts itself.
@@ -48,7 +55,8 @@ def read_coco_instances(
         keys=("images", "categories"),
         convert={"annotations": lambda item: _Instance.parse(item, json_file)},
     )
-    listed = {category["id"] for category in content["categories"]}
+    listed = contiguous_ids(content["categories"], json_file)
+    categories = listed if categories is None else categories
     images = _images(content["images"], json_file)
     instances: list[_Instance] = content.get("annotations") or []
     check_unique((instance.official_id for instance in instances), json_file, "annotation")
@@ -94,8 +102,8 @@ def read_coco_panoptic(
     *,
     dataset: str,
     domain: str | None,
-    categories: Mapping[int, int],
-    things: Sequence[int],
+    categories: Mapping[int, int] | None = None,
+    things: Sequence[int] | None = None,
 ) -> list[VideoRecord]:
     """Read the images of a COCO panoptic json in ascending order of their ids.
 
@@ -107,13 +115,22 @@ def read_coco_panoptic(
         mask_root: folder of the RGB images.
         dataset: registered name.
         domain: name of the class list.
-        categories: 0-based category by official id.
-        things: 0-based categories that are things.
+        categories: 0-based category by official id; None takes the rank among those of the file.
+        things: 0-based categories that are things; None takes them from the file.
 
     Raises:
         AnnotationError: the file is damaged or contradicts itself.
     """
     content = read_json(json_file, keys=("images", "annotations", "categories"))
+    if categories is None:
+        categories = contiguous_ids(content["categories"], json_file)
+    if things is None:
+        listed = content["categories"]
+        things = [
+            categories[item["id"]]
+            for item in listed
+            if item.get("isthing", 1) and item["id"] in categories
+        ]
     images = _images(content["images"], json_file)
     thing_set = set(things)
     records = {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,17 @@ from PIL import Image
 
 from univs.data.frames import FrameError, ImageFrames
 from univs.data.mask_source import IdMaps, read_id_map
+from univs.data.readers.index_file import file_digest, write_index
 from univs.data.readers.json_file import AnnotationError
 
 logger = logging.getLogger(__name__)
 
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+#: Called by :func:`presence` with the number of videos done and of all.
+progress: ContextVar[Callable[[int, int], None]] = ContextVar(
+    "progress", default=lambda done, total: None
+)
 
 
 def read_video_list(path: str | Path) -> list[str]:
@@ -51,7 +58,7 @@ def list_frames(root: str | Path, folder: str) -> ImageFrames:
     path = Path(root, folder)
     if not path.is_dir():
         raise FrameError(f"Folder {path} does not exist.")
-    names = sorted(p.name for p in path.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES)
+    names = sorted(p.name for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     if not names:
         raise FrameError(f"Folder {path} holds no images.")
     return ImageFrames(root, tuple(f"{folder}/{name}" for name in names))
@@ -84,13 +91,16 @@ def mask_names(frames: ImageFrames, mask_root: str | Path, folder: str) -> tuple
 
 
 def presence(
-    videos: Sequence[IdMaps], *, index_folder: str | Path | None, name: str
+    videos: Sequence[IdMaps],
+    *,
+    index_folder: str | Path | None,
+    name: str,
 ) -> list[dict[int, tuple[int, ...]]]:
     """Which ids occur in which frames of which videos.
 
     All masks are decoded once, with several threads, which takes minutes for a big dataset. The
     result is kept in ``index_folder`` and read back as long as the files have the same names,
-    sizes and times.
+    sizes and times. What was found before an interruption is kept there, too.
 
     Args:
         videos: id maps of each video.
@@ -101,25 +111,67 @@ def presence(
         per video, the ascending frames of each id in ascending order of ids; 0 and void are left
         out.
     """
-    digest = hashlib.sha256()
-    for maps in videos:
-        for frame in range(len(maps.file_names)):
-            path = maps.path(frame)
-            if path is not None:
-                status = os.stat(path)
-                digest.update(f"{path}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-    path = None
+    index = partial = None
     if index_folder is not None:
-        path = Path(index_folder, f"{name}-{digest.hexdigest()[:16]}.json")
-        if path.is_file():
-            tables = json.loads(path.read_text())
+        paths = (maps.path(frame) for maps in videos for frame in range(len(maps.file_names)))
+        digest = file_digest(path for path in paths if path is not None)
+        index = Path(index_folder, f"{name}-{digest}.json")
+        partial = index.with_suffix(".partial")
+        if index.is_file():
+            tables = json.loads(index.read_text())
             return [{int(k): tuple(v) for k, v in table.items()} for table in tables]
     logger.info("%s: looking through the masks of %d videos once", name, len(videos))
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        tables = list(pool.map(_presence_in_video, videos))
-    if path is not None:
-        _write_index(path, tables)
+    found = _read_partial(partial)
+    on_video = progress.get()
+    left = [position for position in range(len(videos)) if position not in found]
+    on_video(len(videos) - len(left), len(videos))
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool, _append_to(partial) as keep:
+        tables = pool.map(_presence_in_video, (videos[position] for position in left))
+        for done, (position, table) in enumerate(zip(left, tables, strict=True), start=1):
+            found[position] = table
+            keep(position, table)
+            on_video(len(videos) - len(left) + done, len(videos))
+    tables = [found[position] for position in range(len(videos))]
+    if index is not None and write_index(index, tables):
+        partial.unlink(missing_ok=True)
     return tables
+
+
+def _read_partial(path: Path | None) -> dict[int, dict[int, tuple[int, ...]]]:
+    """Tables by position of the video.
+
+    There is one per line. Several processes may have appended, so that positions come in any order
+    and more than once; a line that was cut off is skipped.
+    """
+    tables: dict[int, dict[int, tuple[int, ...]]] = {}
+    if path is None or not path.is_file():
+        return tables
+    for line in path.read_text().splitlines():
+        with suppress(ValueError):
+            position, table = json.loads(line)
+            tables[position] = {int(k): tuple(v) for k, v in table.items()}
+    return tables
+
+
+@contextmanager
+def _append_to(path: Path | None) -> Iterator[Callable[[int, dict], None]]:
+    """A function that appends a position and its table to the file, if that can be written to."""
+    file = None
+    if path is not None:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a")
+            file.write("\n")  # ends a line that was cut off
+    if file is None:
+        yield lambda position, table: None
+        return
+    with file:
+
+        def keep(position: int, table: dict) -> None:
+            file.write(json.dumps([position, table], separators=(",", ":")) + "\n")
+            file.flush()
+
+        yield keep
 
 
 def _presence_in_video(maps: IdMaps) -> dict[int, tuple[int, ...]]:
@@ -132,15 +184,3 @@ def _presence_in_video(maps: IdMaps) -> dict[int, tuple[int, ...]]:
             if value not in (0, maps.void):
                 found.setdefault(value, []).append(frame)
     return {value: tuple(frames) for value, frames in sorted(found.items())}
-
-
-def _write_index(path: Path, tables: list[dict[int, tuple[int, ...]]]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(tables, separators=(",", ":")))
-        os.replace(temporary, path)
-    except OSError as error:  # datasets are often mounted read-only
-        logger.warning(
-            "The index %s could not be kept (%s); it is made anew each time.", path, error
-        )

@@ -2,7 +2,8 @@
 
 ``videos`` have ``file_names`` relative to the image folder; ``annotations`` have, per frame, a
 segmentation (run lengths or polygons) and a box, or null where the object is absent. Test files
-have no annotations, or null.
+have no annotations, or null. In the extended form an annotation may have ``expressions`` that name
+its object, with ``exp_id``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from univs.data.readers.json_file import (
     read_json,
     require,
 )
-from univs.data.record import ObjectRecord, OfficialId, VideoRecord
+from univs.data.record import ExpressionRecord, ObjectRecord, OfficialId, VideoRecord
 
 
 def read_youtube_vis(
@@ -77,6 +78,7 @@ def read_youtube_vis(
     check_unique((video["id"] for video in videos), json_file, "video")
 
     objects: dict[OfficialId, list[ObjectRecord]] = {video: [] for video in sizes}
+    expressions: dict[OfficialId, list[ExpressionRecord]] = {video: [] for video in sizes}
     seen: set[tuple[OfficialId, OfficialId]] = set()  # (video, annotation)
     for track in content.get("annotations") or ():
         where = f"{json_file}: annotation {track.official_id!r}"
@@ -93,6 +95,10 @@ def read_youtube_vis(
             )
         track.check(sizes[video], len(frames[video]), where)
         siblings = objects[video]
+        expressions[video] += [
+            ExpressionRecord(id=track.expression_id, text=text, object_id=len(siblings))
+            for text in track.expressions
+        ]
         siblings.append(track.record(len(siblings), ranks[track.category], sizes[video]))
     fps = {video["id"]: video.get("framerate") for video in videos}
     return [
@@ -105,6 +111,7 @@ def read_youtube_vis(
             size=sizes[video],
             objects=tuple(objects[video]),
             fps=fps[video],
+            expressions=tuple(expressions[video]),
         )
         for video in sorted(sizes, key=lambda value: (isinstance(value, str), value))
     ]
@@ -123,6 +130,8 @@ class _Track:
     segments: tuple[bytes | tuple[bytes, ...], ...] | None  # None: there are boxes only
     boxes: np.ndarray | None
     size: tuple[int, int] | None  # of the run lengths
+    expressions: tuple[str, ...] = ()
+    expression_id: OfficialId = ""
 
     @classmethod
     def parse(cls, annotation: dict, json_file: str | Path) -> _Track:
@@ -154,6 +163,8 @@ class _Track:
             segments=segments,
             boxes=_corners(boxes, shown),
             size=size,
+            expressions=tuple(_texts(annotation.get("expressions") or ())),
+            expression_id=annotation.get("exp_id", annotation["id"]),
         )
 
     def check(self, size: tuple[int, int], num_frames: int, where: str) -> None:
@@ -181,6 +192,13 @@ class _Track:
             boxes=self.boxes,
             is_crowd=self.is_crowd,
         )
+
+
+def _texts(expressions: str | Sequence) -> list[str]:
+    """Expressions given as a text, a list, or a list of lists."""
+    if isinstance(expressions, str):
+        return [expressions]
+    return [text for item in expressions for text in _texts(item)]
 
 
 def _corners(boxes: Sequence | None, frames: tuple[int, ...]) -> np.ndarray | None:

@@ -26,8 +26,7 @@ THING_COLORS = (
 STUFF_COLORS = ((70, 130, 180), (107, 142, 35), (60, 90, 230), (128, 64, 128))
 PANOPTIC_COLORS = STUFF_COLORS + THING_COLORS
 
-#: Colours that objects are painted in and that expressions name (RGB, 0-255). They are independent
-#: of the class.
+#: Colours that objects are painted in and that expressions name (RGB, 0-255).
 PAINTS = {
     "red": (205, 40, 40),
     "orange": (240, 140, 30),
@@ -38,6 +37,9 @@ PAINTS = {
     "pink": (245, 150, 190),
     "white": (238, 238, 238),
 }
+#: The paint that most objects of a class have; how many is ``ToyDifficulty.typical_paint``.
+TYPICAL_PAINTS = ("red", "blue", "yellow", "purple", "green", "orange")
+
 #: Patterns that objects are painted with, as adjectives. They are independent of the class.
 TEXTURES = ("plain", "striped", "dotted", "checkered")
 

@@ -28,6 +28,8 @@ class ToyDifficulty:
             as a few attempts can achieve it (occluders are exempt).
         same_class: probability that an object repeats the class of the object before it.
         same_look: probability that it then also repeats the paint and the texture.
+        typical_paint: probability that an object has the paint that is typical of its class, as
+            oranges are orange; otherwise its paint is drawn from all.
         crossing: probability that an object's path runs through the one of the object before it.
         occluder: probability that a large, slow object stands in front of the paths of all others.
         camera_shift: largest shift of the camera over the video.
@@ -40,8 +42,8 @@ class ToyDifficulty:
         min_visible_frames: an object visible in fewer frames is left unlabelled altogether.
     """
 
-    num_objects: tuple[int, int] = (2, 5)
-    object_size: Range = (0.24, 0.44)
+    num_objects: tuple[int, int] = (2, 4)
+    object_size: Range = (0.3, 0.5)
     stretch: float = 0.25
     growth: float = 0.3
     rotation: float = 1.6
@@ -51,6 +53,7 @@ class ToyDifficulty:
     max_overlap: float = 0.3
     same_class: float = 0.25
     same_look: float = 0.2
+    typical_paint: float = 0.8
     crossing: float = 0.15
     occluder: float = 0.0
     camera_shift: float = 0.2
@@ -77,6 +80,7 @@ class ToyDifficulty:
                 )
         for name in ("enter_or_leave", "max_overlap", "same_class", "same_look"):
             self._check_probability(name)
+        self._check_probability("typical_paint")
         self._check_probability("crossing")
         self._check_probability("occluder")
         if self.num_objects[0] < 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from univs.data.toy.classes import PAINTS, TEXTURES, THING_CLASSES
+from univs.data.toy.classes import PAINTS, TEXTURES, THING_CLASSES, TYPICAL_PAINTS
 from univs.data.toy.difficulty import ToyDifficulty
 
 _PLACEMENT_ATTEMPTS = 25
@@ -94,7 +94,10 @@ def _draw_look(
     category = previous.category if repeats else int(rng.integers(len(THING_CLASSES)))
     if repeats and rng.random() < difficulty.same_look:
         return category, previous.paint, previous.texture
-    return category, str(rng.choice(list(PAINTS))), str(rng.choice(TEXTURES))
+    paint = TYPICAL_PAINTS[category]
+    if rng.random() >= difficulty.typical_paint:
+        paint = str(rng.choice(list(PAINTS)))
+    return category, paint, str(rng.choice(TEXTURES))
 
 
 def _assemble(

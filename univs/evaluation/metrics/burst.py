@@ -286,14 +286,20 @@ def evaluate_burst(
         "similarity": similarity,
     }
     files = truth if task == "open_world" else {"all": truth}
-    scores = {name: _score_file(file, prediction, options) for name, file in files.items()}
+    scores = {name: score_file(file, prediction, options) for name, file in files.items()}
     if task == "open_world":
         return summarize_open_world(scores)
     names = {category["id"]: category["name"] for category in truth["categories"]}
     return summarize_burst(scores["all"], names, common=common, uncommon=uncommon)
 
 
-def _score_file(truth: Mapping, prediction: Mapping, options: dict) -> list[SequenceScores]:
+def score_file(truth: Mapping, prediction: Mapping, options: Mapping) -> list[SequenceScores]:
+    """Score all sequences of a truth file; see :func:`evaluate_burst`.
+
+    Args:
+        truth, prediction: contents of files.
+        options: arguments of :func:`score_sequence`.
+    """
     if "split" in truth and prediction.get("split", truth["split"]) != truth["split"]:
         raise ValueError(
             f"The prediction is for the split {prediction['split']!r}, the truth is "

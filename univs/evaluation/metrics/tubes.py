@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from univs.evaluation.metrics.rle_runs import decode_rles
+from univs.evaluation.metrics.run_lengths import RleRuns, decode_rles
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +38,12 @@ class DecodedTube:
         areas: [T] int64 foreground pixels; 0 where there is no mask.
     """
 
-    def __init__(self, tube: Tube) -> None:
-        """Decode and check.
-
-        Raises:
-            ValueError: the runs of a mask are damaged. The message names the frame.
-        """
+    def __init__(self, tube: Tube, frames: np.ndarray, areas: np.ndarray, masks: RleRuns) -> None:
+        """Take what `decode_tubes` has read: ``frames`` with a mask and the runs of ``masks``."""
         self.sizes = tube.sizes
-        self.areas = np.zeros(len(tube), dtype=np.int64)
-        frames = [frame for frame, text in enumerate(tube.counts) if text is not None]
-        decoded = decode_rles([tube.counts[frame] for frame in frames])
-        pixels = np.array([tube.sizes[frame][0] * tube.sizes[frame][1] for frame in frames], int)
-        broken = np.flatnonzero(~decoded.sound | (decoded.pixels != pixels))
-        if len(broken):
-            index = broken[0]
-            raise ValueError(
-                f"{tube.where}, frame {frames[index]}: the run lengths are damaged; they cover "
-                f"{decoded.pixels[index]} pixels of a mask of {pixels[index]}. Write the file anew."
-            )
-        self.areas[frames] = decoded.areas
-        self._runs, self._rows, self._pixels = decoded.runs, decoded.rows, pixels
-        self._frames = np.array(frames, dtype=np.int64)
+        self.areas = areas
+        self._runs, self._rows, self._pixels = masks.runs, masks.rows, masks.pixels
+        self._frames = frames
 
     def __len__(self) -> int:
         """Number of entries, which need not be the number of frames of the video."""
@@ -75,12 +60,50 @@ class DecodedTube:
         Pixel i (column by column, as in the text) of a mask in frame t has the number
         ``t * stride + offset_of_size[size] + i``.
         """
-        offsets = [offset_of_size[self.sizes[frame]] for frame in self._frames]
-        shift = self._frames * stride + np.array(offsets, dtype=np.int64)
+        shift = self._frames * stride
+        if len(offset_of_size) > 1:
+            offsets = [offset_of_size[self.sizes[frame]] for frame in self._frames]
+            shift += np.array(offsets, dtype=np.int64)
         shift -= np.cumsum(self._pixels) - self._pixels  # where the mask begins in the sum below
-        bounds = np.cumsum(self._runs.reshape(-1)).reshape(-1, 2)
-        bounds += np.repeat(shift, self._rows)[:, None]
-        return bounds[self._runs[:, 1] > 0].reshape(-1).astype(np.float64)
+        bounds = np.cumsum(self._runs.reshape(-1))
+        if shift.any():  # not if every frame has a mask and all are of one size
+            bounds += np.repeat(shift, 2 * self._rows)
+        # A pair of bounds is taken as one complex number, which numpy selects faster than rows.
+        return bounds.view(np.complex128)[self._runs[:, 1] > 0].view(np.float64)
+
+
+def decode_tubes(tubes: Sequence[Tube]) -> list[DecodedTube]:
+    """Decode and check tubes, all at once, which is much faster than one by one.
+
+    Raises:
+        ValueError: the runs of a mask are damaged. The message names track and frame.
+    """
+    frames = [[t for t, text in enumerate(tube.counts) if text is not None] for tube in tubes]
+    sizes = [tube.sizes[t] for tube, listed in zip(tubes, frames, strict=True) for t in listed]
+    decoded = decode_rles(
+        [tube.counts[t] for tube, listed in zip(tubes, frames, strict=True) for t in listed]
+    )
+    pixels = np.array([height * width for height, width in sizes], dtype=np.int64)
+    broken = np.flatnonzero(~decoded.sound | (decoded.pixels != pixels))
+    ends = np.cumsum([0, *map(len, frames)])
+    if len(broken):
+        index = broken[0]
+        owner = int(np.searchsorted(ends, index, side="right")) - 1
+        raise ValueError(
+            f"{tubes[owner].where}, frame {frames[owner][index - ends[owner]]}: the run lengths "
+            f"are damaged; they cover {decoded.pixels[index]} pixels of a mask of "
+            f"{pixels[index]}. Write the file anew."
+        )
+    row_ends = np.concatenate([[0], np.cumsum(decoded.rows)])[ends]
+    result = []
+    for index, tube in enumerate(tubes):
+        masks = slice(ends[index], ends[index + 1])
+        rows = slice(row_ends[index], row_ends[index + 1])
+        areas = np.zeros(len(tube), dtype=np.int64)
+        areas[frames[index]] = decoded.areas[masks]
+        part = RleRuns(decoded.runs[rows], *(values[masks] for values in decoded[1:]))
+        result.append(DecodedTube(tube, np.array(frames[index], dtype=np.int64), areas, part))
+    return result
 
 
 def mean_of_nonzero(areas: Sequence[float | None] | np.ndarray) -> float:
@@ -155,7 +178,7 @@ def _intersections(predictions: Sequence[DecodedTube], truths: Sequence[DecodedT
     offset_of_size: dict[tuple[int, int], int] = {}
     stride = 0
     for tube in (*predictions, *truths):
-        for size in tube.sizes:
+        for size in set(tube.sizes):
             if size is not None and size not in offset_of_size:
                 offset_of_size[size] = stride
                 stride += size[0] * size[1]
@@ -186,9 +209,8 @@ def _stacked(
     for index, tube in enumerate(tubes):
         areas[index, : len(tube)] = tube.areas
         exists[index, : len(tube)] = 1
-        sizes[index, : len(tube)] = [
-            -1 if size is None else (size[0] << 32) + size[1] for size in tube.sizes
-        ]
+        code = {size: (size[0] << 32) + size[1] for size in set(tube.sizes) if size}
+        sizes[index, : len(tube)] = [code.get(size, -1) for size in tube.sizes]
     return areas, exists, sizes
 
 

@@ -23,8 +23,8 @@ class VideoConsistency:
         if not clip_lengths or not 2 <= min(clip_lengths) <= max(clip_lengths) <= 256:
             raise ValueError(f"Clip lengths must lie in 2..256, but are {list(clip_lengths)}.")
         self._values: dict[int, list[float]] = {length: [] for length in clip_lengths}
-        self._truth = _ConstantRuns(max(clip_lengths))
-        self._prediction = _ConstantRuns(max(clip_lengths))
+        self._truth = _Unrest(max(clip_lengths))
+        self._prediction = _Unrest(max(clip_lengths))
         self._num_frames = 0
 
     def add(self, truth: np.ndarray, prediction: np.ndarray, where: str) -> None:
@@ -46,12 +46,13 @@ class VideoConsistency:
         self._truth.add(truth, where)
         self._prediction.add(prediction, where)
         self._num_frames += 1
+        either = np.maximum(self._truth.frames_left, self._prediction.frames_left)
         for length, values in self._values.items():
             if self._num_frames < length:
                 continue
-            constant = self._truth.at_least(length)
-            count = int(np.count_nonzero(constant))
-            kept = int(np.count_nonzero(constant & self._prediction.at_least(length)))
+            limit = self._truth.after(length)
+            count = int(np.count_nonzero(self._truth.frames_left <= limit))
+            kept = int(np.count_nonzero(either <= limit))
             values.append(kept / count if count else math.nan)
 
     def clips(self, clip_length: int) -> list[float]:
@@ -73,30 +74,36 @@ def video_consistency(videos: Iterable[Sequence[float]]) -> float:
     return float(values.mean()) if values.size else math.nan
 
 
-class _ConstantRuns:
-    """Per pixel, the number of frames before the last one that already had its label."""
+class _Unrest:
+    """Per pixel, how many more frames its label must stay until nothing of a change is remembered.
+
+    Counting down to 0 needs no upper bound, which keeps every step in 8 bits.
+
+    Attributes:
+        frames_left: [H, W] uint8; `_memory` where the label has just changed.
+    """
 
     def __init__(self, longest: int) -> None:
-        self._limit = np.uint8(longest - 1)  # more is not needed, and must not overflow
+        # With all bits set it replaces any smaller number by a mere "or".
+        self._memory = (1 << (longest - 1).bit_length()) - 1
         self._last: np.ndarray | None = None
-        self._runs: np.ndarray | None = None
 
     def add(self, labels: np.ndarray, where: str) -> None:
         if self._last is None:
-            self._runs = np.zeros(labels.shape, dtype=np.uint8)
+            self.frames_left = np.full(labels.shape, self._memory, dtype=np.uint8)
         elif labels.shape != self._last.shape:
             raise ValueError(
                 f"{where}: the size is {list(labels.shape)}, but {list(self._last.shape)} in the "
                 "frames before."
             )
         else:
-            same = (labels == self._last).view(np.uint8)
-            # Add one without passing the limit, then reset the pixels that have changed.
-            np.minimum(self._runs, self._limit - np.uint8(1), out=self._runs)
-            self._runs += np.uint8(1)
-            self._runs *= same
+            changed = (labels != self._last).view(np.uint8)
+            np.negative(changed, out=changed)  # 1 becomes 255
+            changed &= np.uint8(self._memory)
+            self.frames_left -= (self.frames_left != 0).view(np.uint8)
+            self.frames_left |= changed
         self._last = labels.copy()
 
-    def at_least(self, num_frames: int) -> np.ndarray:
-        """[H, W] bool: the label is the same in the last ``num_frames`` frames."""
-        return self._runs >= num_frames - 1
+    def after(self, num_frames: int) -> int:
+        """``frames_left`` of a pixel that had one label in exactly the last ``num_frames``."""
+        return self._memory - (num_frames - 1)

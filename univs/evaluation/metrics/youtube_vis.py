@@ -7,6 +7,7 @@ a few kilobytes, and `average_precision` pools the videos.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,14 @@ from univs.evaluation.metrics.average_precision import (
     mean_of_defined,
     precision_and_recall,
 )
-from univs.evaluation.metrics.tubes import DecodedTube, Tube, mean_of_nonzero, pack_tube, tube_ious
+from univs.evaluation.metrics.tubes import (
+    DecodedTube,
+    Tube,
+    decode_tubes,
+    mean_of_nonzero,
+    pack_tube,
+    tube_ious,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -257,8 +265,18 @@ def score_video(
         tracks_of.setdefault(track.category_id, ([], []))[0].append(track)
     for track in truths:
         tracks_of.setdefault(track.category_id, ([], []))[1].append(track)
+    for predicted, _ in tracks_of.values():
+        predicted[:] = ranked(predicted, max_detections)
+    groups = [group for pair in tracks_of.values() for group in pair]
+    tubes = iter(decode_tubes([track.tube for group in groups for track in group]))
     return {
-        category_id: _match_category(ranked(predicted, max_detections), annotated, settings)
+        category_id: _match_category(
+            predicted,
+            annotated,
+            list(itertools.islice(tubes, len(predicted))),
+            list(itertools.islice(tubes, len(annotated))),
+            settings,
+        )
         for category_id, (predicted, annotated) in tracks_of.items()
     }
 
@@ -369,10 +387,10 @@ def _video_length(video: Mapping) -> int:
 def _match_category(
     predictions: Sequence[PredictedTrack],
     truths: Sequence[TruthTrack],
+    predicted_tubes: Sequence[DecodedTube],
+    truth_tubes: Sequence[DecodedTube],
     settings: Sequence[Setting],
 ) -> MatchRecord:
-    predicted_tubes = [DecodedTube(track.tube) for track in predictions]
-    truth_tubes = [DecodedTube(track.tube) for track in truths]
     areas = np.array([AREA_RANGES[setting.area] for setting in settings])  # [S, 2]
     occlusions = np.array([OCCLUSION_RANGES[setting.occlusion] for setting in settings])
     is_crowd = np.array([track.is_crowd for track in truths], dtype=bool)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from detectron2.config import configurable
 from detectron2.layers import Conv2d, ShapeSpec, get_norm
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
-from torch import Tensor, nn
 
 
 class DownsamplingStage(nn.Module):

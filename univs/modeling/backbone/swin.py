@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from detectron2.config import configurable
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone, ShapeSpec
-from torch import Tensor, nn
 
 # Added to the attention logits of token pairs that only the cyclic shift brings into one window.
 _DIFFERENT_REGION = -100.0

@@ -12,8 +12,8 @@ from univs.modeling.decoder.predictions import (
     QueryPredictions,
 )
 from univs.modeling.decoder.registry import TRANSFORMER_DECODER_REGISTRY, build_transformer_decoder
-from univs.modeling.decoder.univs import VideoMultiScaleMaskedTransformerDecoderUniVS
 from univs.modeling.decoder.tarvis import TarVisDecoder
+from univs.modeling.decoder.univs import VideoMultiScaleMaskedTransformerDecoderUniVS
 
 __all__ = [
     "TRANSFORMER_DECODER_REGISTRY",

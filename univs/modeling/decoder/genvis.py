@@ -1,8 +1,8 @@
 """The object module of GenVIS: VITA's, clip by clip, with instance prototypes from clip to clip.
 
 Source: Heo et al., "A Generalized Framework for Video Instance Segmentation", section 3. The video
-queries of a clip begin where those of the clip before ended, enriched by what a memory of all earlier
-clips holds for the same query. So a query follows one instance through the video.
+queries of a clip begin where those of the clip before ended, enriched by what a memory of all
+earlier clips holds for the same query. So a query follows one instance through the video.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from detectron2.config import configurable
 from torch import Tensor, nn
 
+from detectron2.config import configurable
 from univs.modeling.decoder.vita import ObjectOutput, VitaObjectModule
 
 
@@ -82,9 +82,7 @@ class GenvisObjectModule(VitaObjectModule):
             queries = self.query_feat.weight.expand(groups, -1, -1)
             return queries + self.pre_query_embed_v(queries)
         queries = prototypes.queries
-        similarity = torch.einsum(
-            "gqc,gqmc->gqm", self.pre_query_embed_k(queries), prototypes.keys
-        )
+        similarity = torch.einsum("gqc,gqmc->gqm", self.pre_query_embed_k(queries), prototypes.keys)
         remembered = torch.einsum("gqm,gqmc->gqc", similarity.softmax(-1), prototypes.values)
         return queries + self.pre_query_embed_v(queries) + remembered
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from detectron2.config import configurable
 from torch import Tensor, nn
 
+from detectron2.config import configurable
 from univs.modeling.decoder.layers import MLP, CrossAttentionLayer, FFNLayer, SelfAttentionLayer
 from univs.modeling.decoder.predictions import DecoderOutput, QueryPredictions
 from univs.modeling.decoder.registry import TRANSFORMER_DECODER_REGISTRY
@@ -111,7 +111,9 @@ class MultiScaleMaskedTransformerDecoder(nn.Module):
         memories, positions, sizes = [], [], []
         for level, features in enumerate(multi_scale):
             sizes.append(features.shape[-2:])
-            memory = self.input_proj[level](features) + self.level_embed.weight[level][:, None, None]
+            memory = (
+                self.input_proj[level](features) + self.level_embed.weight[level][:, None, None]
+            )
             memory = memory.unflatten(0, (batch, num_frames))  # B T C h w
             memories.append(memory.permute(0, 1, 3, 4, 2).flatten(1, 3))  # B T*h*w C
             positions.append(self.memory_position(num_frames, *sizes[-1], like=memory))
@@ -154,9 +156,7 @@ class MultiScaleMaskedTransformerDecoder(nn.Module):
             attention_size: ``(h', w')`` of the memory of the next layer.
         """
         queries = self.decoder_norm(queries)
-        mask_logits = torch.einsum(
-            "bqc,btchw->bqthw", self.mask_embed(queries), mask_features
-        )
+        mask_logits = torch.einsum("bqc,btchw->bqthw", self.mask_embed(queries), mask_features)
         return QueryPredictions(
             class_logits=self.class_embed(queries),
             mask_logits=mask_logits,

@@ -45,8 +45,8 @@ class PromptedPredictions(QueryPredictions):
     Queries are the learnable ones first, then those of P prompts.
 
     Attributes:
-        class_logits: ``(B, Q, K)`` for all rows of the concept table; for expressions ``(B, Q, P)``,
-            similarities to their sentences. There is no "no object".
+        class_logits: ``(B, Q, K)`` for all rows of the concept table; for expressions
+            ``(B, Q, P)``, similarities to their sentences. There is no "no object".
         queries: ``(B, Q, T, C)`` normalised query features of each frame.
         attention_mask: bool ``(B, T, Q, h' * w')``, per frame.
         prompt_similarity: ``(B, Q, P)``, mean cosine of each query with those of the prompts; for

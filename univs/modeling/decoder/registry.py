@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from detectron2.utils.registry import Registry
 from torch import nn
+
+from detectron2.utils.registry import Registry
 
 TRANSFORMER_DECODER_REGISTRY = Registry("TRANSFORMER_MODULE")
 TRANSFORMER_DECODER_REGISTRY.__doc__ = "Transformer decoders, built with (cfg, in_channels)."

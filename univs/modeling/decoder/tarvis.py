@@ -1,8 +1,8 @@
 """Decoder of TarViS (section 3.3): one transformer for the queries of all tasks.
 
-The layers are those of Mask2Former for video. What differs: queries come from outside, every group of
-queries has mask embeddings of its own, and classes are queries too, so that the class logits of an
-instance are its inner products with the classes.
+The layers are those of Mask2Former for video. What differs: queries come from outside, every group
+of queries has mask embeddings of its own, and classes are queries too, so that the class logits of
+an instance are its inner products with the classes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from detectron2.config import configurable
 from torch import Tensor, nn
 
+from detectron2.config import configurable
 from univs.modeling.decoder.layers import MLP, CrossAttentionLayer, FFNLayer, SelfAttentionLayer
 from univs.modeling.decoder.masked_attention import (
     NUM_FEATURE_LEVELS,
@@ -145,9 +145,7 @@ class TarVisDecoder(nn.Module):
         for index, (cross_attention, self_attention, feed_forward) in enumerate(layers):
             level = index % NUM_FEATURE_LEVELS
             blocked = open_empty_rows(prediction.attention_mask)
-            states = cross_attention(
-                states, memories[level], embeddings, positions[level], blocked
-            )
+            states = cross_attention(states, memories[level], embeddings, positions[level], blocked)
             states = self_attention(states, embeddings)
             states = feed_forward(states)
             next_size = sizes[(index + 1) % NUM_FEATURE_LEVELS]

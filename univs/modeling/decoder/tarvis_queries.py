@@ -38,9 +38,9 @@ class Queries:
 class TargetQueries(nn.Module):
     """The learned queries, among them one for every class of every vocabulary.
 
-    Each parameter holds one embedding, shared by all queries of the group, and below it their initial
-    states. Class states of all vocabularies lie one after another, in the alphabetical order of the
-    names of the vocabularies (as published).
+    Each parameter holds one embedding, shared by all queries of the group, and below it their
+    initial states. Class states of all vocabularies lie one after another, in the alphabetical
+    order of the names of the vocabularies (as published).
     """
 
     def __init__(
@@ -68,7 +68,8 @@ class TargetQueries(nn.Module):
         self.instance = nn.Parameter(torch.randn(1 + num_instance_queries, embed_dim))
         self.background = nn.Parameter(torch.randn(1 + num_background_queries, embed_dim))
         self.semantic = nn.Parameter(torch.randn(1 + num_classes, embed_dim))
-        # The encoder supplies the states of objects; the second row of background_vos is never used.
+        # The encoder supplies the states of objects; the second row of background_vos is never
+        # used.
         self.background_vos = nn.Parameter(torch.randn(2, embed_dim))
         self.vos = nn.Parameter(torch.randn(1, embed_dim))
 

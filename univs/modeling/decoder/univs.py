@@ -6,9 +6,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from detectron2.config import configurable
 from torch import Tensor, nn
 
+from detectron2.config import configurable
 from univs.modeling.clip_memory import ClipMemory, tokens_of
 from univs.modeling.concepts import ConceptTable, concept_table_from_config
 from univs.modeling.decoder.layers import MLP, CrossAttentionLayer, FFNLayer, SelfAttentionLayer
@@ -351,8 +351,9 @@ def similarity_to_prompts(queries: Tensor, num_learnable: int) -> Tensor:
         ``(B, Q, P)``.
     """
     directions = F.normalize(queries, dim=-1)
-    return torch.einsum("btqc,btpc->bqp", directions, directions[:, :, num_learnable:]) / (
-        queries.shape[1]
+    return (
+        torch.einsum("btqc,btpc->bqp", directions, directions[:, :, num_learnable:])
+        / (queries.shape[1])
     )
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from detectron2.config import configurable
 from fvcore.nn import weight_init
 from torch import Tensor, nn
 
+from detectron2.config import configurable
 from univs.modeling.decoder.layers import MLP, CrossAttentionLayer, FFNLayer, SelfAttentionLayer
 from univs.modeling.decoder.masked_attention import MultiScaleMaskedTransformerDecoder
 from univs.modeling.decoder.predictions import DecoderOutput
@@ -154,7 +154,8 @@ class VitaObjectModule(nn.Module):
         if options.HIDDEN_DIM != frame_decoder.HIDDEN_DIM:
             raise ValueError(
                 f"MODEL.VITA.HIDDEN_DIM is {options.HIDDEN_DIM}, but the frame queries have "
-                f"MODEL.MASK_FORMER.HIDDEN_DIM {frame_decoder.HIDDEN_DIM} channels: make them equal."
+                f"MODEL.MASK_FORMER.HIDDEN_DIM {frame_decoder.HIDDEN_DIM} channels: make them "
+                "equal."
             )
         has_similarity = options.SIM_WEIGHT > 0
         return {

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from univs.modeling.losses.precision import at_least_float32
+
 
 def sigmoid_focal_loss(
     logits: Tensor, targets: Tensor, *, alpha: float = 0.5, gamma: float = 2.0
@@ -39,7 +41,7 @@ def concept_loss(logits: Tensor, queries: Tensor, labels: Tensor) -> Tensor:
     Returns:
         scalar.
     """
-    logits = logits.float()
+    logits = at_least_float32(logits)
     is_class = torch.zeros_like(logits, dtype=torch.bool)
     is_class[queries, labels] = True
     loss = sigmoid_focal_loss(logits, is_class).sum() / max(1, len(queries))

@@ -6,13 +6,14 @@ from collections.abc import Sequence, Sized
 
 import torch
 import torch.nn.functional as F
-from detectron2.utils import comm
 from torch import Tensor, nn
 
+from detectron2.utils import comm
 from univs.modeling.decoder.predictions import DecoderOutput, QueryPredictions
 from univs.modeling.losses.mask_losses import foreground_weights, mask_bce_loss, mask_dice_loss
 from univs.modeling.losses.matcher import HungarianMatcher, Match
 from univs.modeling.losses.point_sampling import sample_masks, sample_points, uncertain_points
+from univs.modeling.losses.precision import at_least_float32
 from univs.modeling.targets import ClipTargets
 
 
@@ -101,7 +102,7 @@ class SetCriterion(nn.Module):
         self, head: QueryPredictions, targets: list[ClipTargets], matches: list[Match]
     ) -> Tensor:
         """Weighted cross entropy over all queries; unmatched ones are "no object"."""
-        logits = head.class_logits.float()  # B Q K+1
+        logits = at_least_float32(head.class_logits)  # B Q K+1
         labels = torch.full(logits.shape[:2], self.num_classes, device=logits.device)
         for clip, (queries, objects) in enumerate(matches):
             labels[clip, queries.to(labels.device)] = targets[clip].labels[
@@ -148,7 +149,8 @@ def matched_masks(
         clip[queries.to(device)] for clip, (queries, _) in zip(mask_logits, matches, strict=True)
     ]
     true = [clip[objects.to(device)] for clip, (_, objects) in zip(masks, matches, strict=True)]
-    return torch.cat(predicted).flatten(0, 1)[:, None].float(), torch.cat(true).flatten(0, 1)
+    logits = torch.cat(predicted).flatten(0, 1)[:, None]
+    return at_least_float32(logits), torch.cat(true).flatten(0, 1)
 
 
 def mask_losses_at_points(

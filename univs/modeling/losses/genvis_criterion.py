@@ -17,9 +17,8 @@ from univs.modeling.losses.matcher import HungarianMatcher, Match
 from univs.modeling.losses.vita_criterion import VitaCriterion
 from univs.modeling.targets import ClipTargets
 
-
-# Which query each object has, as of the clips so far: indexed by head (the final one first), then by
-# group, int64 (N,) on the CPU; -1 for objects that have not appeared yet, or found no query left.
+# Which query each object has, as of the clips so far: indexed by head (the final one first), then
+# by group, int64 (N,) on the CPU; -1 for objects that have not appeared yet, or found no query.
 UnifiedAssignment = list[list[Tensor]]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from univs.modeling.decoder.predictions import QueryPredictions
 from univs.modeling.losses.mask_losses import class_cost, pairwise_bce_cost, pairwise_dice_cost
 from univs.modeling.losses.point_sampling import sample_masks, sample_points
+from univs.modeling.losses.precision import at_least_float32
 from univs.modeling.targets import ClipTargets
 
 # Cost in place of NaN or infinity, so that matching goes on and the loss itself reports the fault.
@@ -93,9 +94,9 @@ class HungarianMatcher:
         All masks of a clip are compared at the same points, in all its frames.
         """
         with torch.autocast(device_type=head.class_logits.device.type, enabled=False):
-            mask_logits = head.mask_logits[clip].float()  # Q T h w
+            mask_logits = at_least_float32(head.mask_logits[clip])  # Q T h w
             num_queries, num_frames = mask_logits.shape[:2]
-            points = torch.rand(1, self.num_points, 2, device=mask_logits.device)
+            points = torch.rand(1, self.num_points, 2, device=mask_logits.device).to(mask_logits)
             logits = sample_points(mask_logits.flatten(0, 1)[None], points)[0]  # Q*T P
             rows = torch.arange(len(target) * num_frames, device=points.device)
             sampled = sample_masks(
@@ -104,7 +105,7 @@ class HungarianMatcher:
             logits = logits.view(num_queries, -1)  # Q T*P
             sampled = sampled.view(len(target), num_frames * self.num_points)  # N T*P
             return MatchingCosts(
-                classes=self.class_costs(head.class_logits[clip].float(), target),
+                classes=self.class_costs(at_least_float32(head.class_logits[clip]), target),
                 masks=pairwise_bce_cost(logits, sampled),
                 dice=pairwise_dice_cost(logits, sampled),
             )

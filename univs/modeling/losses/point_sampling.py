@@ -19,7 +19,7 @@ def sample_points(maps: Tensor, points: Tensor) -> Tensor:
     Returns:
         ``(R, C, P)``.
     """
-    grid = (2 * points - 1).to(maps.dtype)
+    grid = 2 * points.to(maps.dtype) - 1
     return F.grid_sample(maps, grid[:, None], align_corners=False).squeeze(2)
 
 
@@ -123,4 +123,4 @@ def points_by_uncertainty(
     chosen = uncertainty(candidates).topk(num_uncertain, dim=1).indices
     points = candidates.gather(1, chosen[..., None].expand(-1, -1, 2))
     rest = torch.rand(num_maps, num_points - num_uncertain, 2, device=device)
-    return torch.cat((points, rest), dim=1)
+    return torch.cat((points, rest.to(points)), dim=1)

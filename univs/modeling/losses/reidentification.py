@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from univs.modeling.losses.precision import at_least_float32
+
 # Differences of similarities are cut here before they are exponentiated.
 _MAX_EXPONENT = 10.0
 _SHARE_OF_POSITIVE_COLUMNS = 0.75
@@ -57,12 +59,19 @@ def same_target(rows: IdentifiedEmbeddings, columns: IdentifiedEmbeddings) -> Te
 
 def scaled_similarity(rows: Tensor, columns: Tensor) -> Tensor:
     """Dot products divided by the root of the width: ``(R, C)``, ``(M, C)`` -> ``(R, M)``."""
-    return rows.float() @ columns.float().T / math.sqrt(rows.shape[-1])
+    return _products(rows, columns) / math.sqrt(rows.shape[-1])
 
 
 def cosine_similarity(rows: Tensor, columns: Tensor) -> Tensor:
     """Cosines of all pairs: ``(R, C)``, ``(M, C)`` -> ``(R, M)``."""
-    return F.normalize(rows.float(), dim=-1) @ F.normalize(columns.float(), dim=-1).T
+    rows, columns = at_least_float32(rows), at_least_float32(columns)
+    return _products(F.normalize(rows, dim=-1), F.normalize(columns, dim=-1))
+
+
+def _products(rows: Tensor, columns: Tensor) -> Tensor:
+    # They are exponentiated, so half precision is too coarse.
+    with torch.autocast(device_type=rows.device.type, enabled=False):
+        return at_least_float32(rows) @ at_least_float32(columns).T
 
 
 def contrastive_loss(similarity: Tensor, same: Tensor) -> Tensor:
@@ -116,7 +125,7 @@ def interclip_losses(embeddings: IdentifiedEmbeddings) -> tuple[Tensor, Tensor]:
         two scalars; 0 if nothing has an identity.
     """
     if not (embeddings.identities >= 0).any():
-        zero = embeddings.embeddings.float().sum() * 0
+        zero = at_least_float32(embeddings.embeddings).sum() * 0
         return zero, zero
     embeddings = embeddings[torch.randperm(len(embeddings), device=embeddings.embeddings.device)]
     anchors = _first_of_each(embeddings.identities)

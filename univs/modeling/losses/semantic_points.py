@@ -78,12 +78,12 @@ class SemanticPointLoss(nn.Module):
     def points(self, logits: Tensor, class_map: Tensor) -> Tensor:
         """Draw points ``(B * T, P, 2)``, most of them where the classes are closest."""
         ignored = (class_map == IGNORE_LABEL).float()[:, None]
-        # Ignored areas are judged at the resolution of the logits.
-        ignored = F.interpolate(ignored, size=logits.shape[-2:], mode="area").squeeze(1) > 0.5
+        # Ignored areas, and what touches them, are told at the resolution of the logits.
+        ignored = (F.interpolate(ignored, size=logits.shape[-2:], mode="area") > 0.5).float()
 
         def uncertainty(candidates: Tensor) -> Tensor:
             best, second = sample_points(logits, candidates).topk(2, dim=1).values.unbind(1)
-            is_ignored = sample_label_maps(ignored, candidates)
+            is_ignored = sample_points(ignored, candidates).squeeze(1) > 0
             return (second - best).masked_fill(is_ignored, _IGNORED_UNCERTAINTY)
 
         return points_by_uncertainty(

@@ -29,8 +29,8 @@ class CategoryTargets:
     Attributes:
         instances: things; labels are 1-based, because the class logits begin with background.
         class_map: int64 ``(T, H, W)``, :data:`~univs.modeling.losses.semantic_points.IGNORE_LABEL`
-            where a pixel does not count. For panoptic data sets the 0-based class of each pixel; for
-            the others see :func:`painted_class_map`.
+            where a pixel does not count. For panoptic data sets the 0-based class of each pixel;
+            for the others see :func:`painted_class_map`.
     """
 
     instances: ClipTargets
@@ -94,8 +94,8 @@ class TarVisCriterion(nn.Module):
                 background is one more class.
 
         Returns:
-            ``loss_ce``, ``loss_mask``, ``loss_dice`` and ``loss_semantic`` of the final head, and the
-            same names with suffix ``_i`` of head i.
+            ``loss_ce``, ``loss_mask``, ``loss_dice`` and ``loss_semantic`` of the final head, and
+            the same names with suffix ``_i`` of head i.
         """
         instances = [target.instances for target in targets]
         class_map = torch.cat([target.class_map for target in targets])  # B*T H W
@@ -181,7 +181,8 @@ def painted_class_map(instances: ClipTargets) -> Tensor:
     """Class of each pixel where only instances are known.
 
     Args:
-        instances: labels 1-based. Where instances overlap the one with fewer pixels in the clip wins.
+        instances: labels 1-based. Where instances overlap the one with fewer pixels in the clip
+            wins.
 
     Returns:
         int64 ``(T, H, W)``, 0 outside of all instances.

@@ -22,6 +22,7 @@ from univs.modeling.losses.point_sampling import (
     sample_points,
     uncertain_points,
 )
+from univs.modeling.losses.precision import at_least_float32
 from univs.modeling.losses.query_identities import (
     matched_embeddings,
     prompt_embeddings,
@@ -212,7 +213,7 @@ class UnivsCriterion(nn.Module):
         label_maps = torch.cat(
             [_label_maps(clip.masks, *match) for clip, match in zip(prompts, matches, strict=True)]
         )  # B*T H W
-        logits = mask_logits.transpose(1, 2).flatten(0, 1).float()  # B*T P h w
+        logits = at_least_float32(mask_logits.transpose(1, 2).flatten(0, 1))  # B*T P h w
         points = uncertain_points(logits.amax(1, keepdim=True).detach(), **self.sampling)
         labels = sample_label_maps(label_maps, points)  # B*T points
         at_points = sample_points(logits, points)  # B*T P points
@@ -265,7 +266,7 @@ def class_loss(
             counts.append(len(queries))
     if not losses:
         return torch.zeros((), device=device)
-    shares = torch.tensor(counts, dtype=torch.float32, device=device) / sum(counts)
+    shares = losses[0].new_tensor(counts) / sum(counts)
     return (torch.stack(losses) * shares).sum()
 
 
@@ -283,7 +284,7 @@ def reidentification_losses(
 
 
 def _label_maps(masks: Tensor, queries: Tensor, rows: Tensor) -> Tensor:
-    """The first prompt that each pixel belongs to: ``(R, T, H, W)`` -> int64 ``(T, H, W)``, or -1."""
+    """The first prompt that each pixel belongs to, or -1: ``(R, T, H, W)`` -> ``(T, H, W)``."""
     if len(rows) == 0:
         return torch.full(masks.shape[1:], -1, device=masks.device)
     prompted = masks[rows]  # M T H W

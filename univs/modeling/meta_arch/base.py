@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from detectron2.structures import ImageList
 from torch import Tensor, nn
 
+from detectron2.structures import ImageList
 from univs.modeling.losses import SetCriterion
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from detectron2.modeling import build_backbone, build_sem_seg_head
-
 from univs.modeling.losses import HungarianMatcher, SetCriterion
 
 

@@ -7,10 +7,10 @@ A video is seen as consecutive clips of one or a few frames. All that goes from 
 from __future__ import annotations
 
 import torch
-from detectron2.config import configurable
-from detectron2.modeling import META_ARCH_REGISTRY
 from torch import Tensor
 
+from detectron2.config import configurable
+from detectron2.modeling import META_ARCH_REGISTRY
 from univs.modeling.decoder.genvis import GenvisObjectModule, InstancePrototypes
 from univs.modeling.decoder.vita import frame_queries
 from univs.modeling.losses.genvis_criterion import GenvisCriterion

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from detectron2.config import configurable
 from detectron2.data import MetadataCatalog
 from detectron2.modeling import META_ARCH_REGISTRY
-from torch import Tensor
-
 from univs.modeling.meta_arch.base import MaskFormerBase, resize_masks
 from univs.modeling.meta_arch.construction import base_arguments
 from univs.modeling.postprocessing import (

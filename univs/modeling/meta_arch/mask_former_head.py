@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from torch import Tensor, nn
+
 from detectron2.config import configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import SEM_SEG_HEADS_REGISTRY
-from torch import Tensor, nn
-
 from univs.modeling.decoder import DecoderOutput, build_transformer_decoder
 from univs.modeling.pixel_decoder import PixelFeatures
 
@@ -16,9 +16,7 @@ class MaskFormerHead(nn.Module):
     """Backbone features in, predictions of all heads out."""
 
     @configurable
-    def __init__(
-        self, *, pixel_decoder: nn.Module, predictor: nn.Module, num_classes: int
-    ) -> None:
+    def __init__(self, *, pixel_decoder: nn.Module, predictor: nn.Module, num_classes: int) -> None:
         """
         Args:
             pixel_decoder: see :class:`~univs.modeling.pixel_decoder.MSDeformAttnPixelDecoder`.

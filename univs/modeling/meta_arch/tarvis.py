@@ -1,7 +1,7 @@
 """TarViS: video segmentation where a task is a set of target queries (Athar et al. 2023).
 
-A clip is encoded once; then any number of tasks can be asked of the same features, each in a pass of
-the decoder. The network sees one clip at a time; :mod:`univs.tracking` joins clips.
+A clip is encoded once; then any number of tasks can be asked of the same features, each in a pass
+of the decoder. The network sees one clip at a time; :mod:`univs.tracking` joins clips.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from detectron2.config import configurable
 from detectron2.modeling import META_ARCH_REGISTRY, build_backbone, build_sem_seg_head
 from detectron2.structures import ImageList
-from torch import Tensor
-
 from univs.modeling.decoder.tarvis import TargetPredictions, merge_object_queries
 from univs.modeling.decoder.tarvis_queries import Queries, TargetQueries
 from univs.modeling.losses import HungarianMatcher
@@ -23,7 +23,7 @@ from univs.modeling.losses.tarvis_criterion import TarVisCriterion
 from univs.modeling.meta_arch.base import MaskFormerBase
 from univs.modeling.pixel_decoder import PixelFeatures
 from univs.modeling.prompts.tarvis_object_encoder import Exemplars, ObjectEncoder
-from univs.modeling.tarvis_targets import category_targets, object_targets
+from univs.modeling.tarvis_targets import category_targets, object_targets, with_drawn_task
 
 # As published, frames are padded with this grey value before they are normalised.
 PADDING_VALUE = 128
@@ -74,6 +74,7 @@ class TarViS(MaskFormerBase):
         parts_per_mask: int,
         max_object_queries: int,
         point_likelihood: float,
+        task_weights: Sequence[float] = (),
         **base,
     ) -> None:
         """
@@ -85,6 +86,8 @@ class TarViS(MaskFormerBase):
                 training and at inference.
             max_object_queries, point_likelihood: of training, see
                 :func:`~univs.modeling.tarvis_targets.object_targets`.
+            task_weights: of training, see :func:`~univs.modeling.tarvis_targets.with_drawn_task`;
+                empty: every batch says its task itself.
             base: see :class:`~univs.modeling.meta_arch.base.MaskFormerBase`.
         """
         super().__init__(**base)
@@ -95,6 +98,7 @@ class TarViS(MaskFormerBase):
         self.parts_per_mask = parts_per_mask
         self.max_object_queries = max_object_queries
         self.point_likelihood = point_likelihood
+        self.task_weights = tuple(task_weights)
 
     @classmethod
     def from_config(cls, cfg) -> dict:
@@ -116,9 +120,7 @@ class TarViS(MaskFormerBase):
                 embed_dim=decoder.HIDDEN_DIM,
                 num_instance_queries=decoder.NUM_OBJECT_QUERIES,
                 num_background_queries=options.NUM_BACKGROUND_QUERIES,
-                vocabularies=dict(
-                    zip(options.VOCABULARIES, options.VOCABULARY_SIZES, strict=True)
-                ),
+                vocabularies=dict(zip(options.VOCABULARIES, options.VOCABULARY_SIZES, strict=True)),
             ),
             "object_encoder": ObjectEncoder(
                 embed_dim=decoder.HIDDEN_DIM,
@@ -132,6 +134,7 @@ class TarViS(MaskFormerBase):
             "parts_per_mask": options.TEST.QUERIES_PER_OBJECT,
             "max_object_queries": options.MAX_OBJECT_QUERIES,
             "point_likelihood": options.POINT_LIKELIHOOD,
+            "task_weights": options.TASK_WEIGHTS,
         }
 
     def undecayed_parameters(self) -> set[str]:
@@ -225,6 +228,8 @@ class TarViS(MaskFormerBase):
                 "TarViS has no forward pass for inference: a clip can be asked for several tasks. "
                 "Use predict_categories and predict_objects, or univs.tracking for videos."
             )
+        if self.task_weights:
+            batched_inputs = with_drawn_task(batched_inputs, self.task_weights)
         vocabulary, num_frames = check_batch(batched_inputs)
         images = self.preprocess([frame for sample in batched_inputs for frame in sample["image"]])
         size = tuple(images.tensor.shape[-2:])
@@ -323,8 +328,8 @@ def check_batch(batched_inputs: list[dict]) -> tuple[str, int]:
             if value != other:
                 raise ValueError(
                     f"all clips of a batch must be alike, but differ in {name}: {value!r} and "
-                    f"{other!r} (video {sample.get('video_id', 'unknown')}); a batch must come from "
-                    "one data set"
+                    f"{other!r} (video {sample.get('video_id', 'unknown')}); a batch must come "
+                    "from one data set"
                 )
     return first["vocabulary"], len(first["image"])
 

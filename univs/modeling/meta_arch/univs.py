@@ -1,7 +1,7 @@
 """UniVS: one model for targets given by categories, by prompts and by expressions (Li et al. 2024).
 
-The network sees one clip at a time and keeps no state. How clips become tracks, and how masks become
-prompts of later clips, is the business of :mod:`univs.tracking`.
+The network sees one clip at a time and keeps no state. How clips become tracks, and how masks
+become prompts of later clips, is the business of :mod:`univs.tracking`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from detectron2.config import configurable
-from detectron2.modeling import META_ARCH_REGISTRY
 from torch import Tensor, nn
 
+from detectron2.config import configurable
+from detectron2.modeling import META_ARCH_REGISTRY
 from univs.modeling.clip_memory import ClipMemory
 from univs.modeling.concepts import ConceptTable
 from univs.modeling.decoder.predictions import PromptedOutput
@@ -100,7 +100,7 @@ class UnivsBase(MaskFormerBase):
             )
         return {
             **base_arguments(cfg),
-            "criterion": build_univs_criterion(cfg, reid_weight=cfg.MODEL.MASK_FORMER.REID_WEIGHT),
+            "criterion": build_univs_criterion(cfg),
             "max_objects": options.NUM_POS_QUERIES,
             "token_sampler": VisualTokenSampler(
                 options.VISUAL_PROMPT_PIXELS_PER_IMAGE, published=options.PUBLISHED_BEHAVIOUR
@@ -271,13 +271,7 @@ class UniVS_Prompt_LongVideo(UnivsBase):  # noqa: N801  the name that configs us
 
     @classmethod
     def from_config(cls, cfg) -> dict:
-        # Re-identification counts half of what it does on single clips (as published).
-        criterion = build_univs_criterion(cfg, reid_weight=cfg.MODEL.MASK_FORMER.REID_WEIGHT / 2)
-        return {
-            **super().from_config(cfg),
-            "criterion": criterion,
-            "clip_length": cfg.INPUT.SAMPLING_FRAME_NUM,
-        }
+        return {**super().from_config(cfg), "clip_length": cfg.INPUT.SAMPLING_FRAME_NUM}
 
     def losses(self, images: Tensor, batch) -> dict[str, Tensor]:
         """Weighted losses of one video of normalised frames ``(V, 3, H, W)``."""
@@ -291,7 +285,7 @@ class UniVS_Prompt_LongVideo(UnivsBase):  # noqa: N801  the name that configs us
         )
 
 
-def build_univs_criterion(cfg, *, reid_weight: float) -> UnivsCriterion:
+def build_univs_criterion(cfg) -> UnivsCriterion:
     """The criterion with the weights and sampling of ``MODEL.MASK_FORMER``."""
     options = cfg.MODEL.MASK_FORMER
     return UnivsCriterion(
@@ -305,7 +299,7 @@ def build_univs_criterion(cfg, *, reid_weight: float) -> UnivsCriterion:
         class_weight=options.CLASS_WEIGHT,
         mask_weight=options.MASK_WEIGHT,
         dice_weight=options.DICE_WEIGHT,
-        reid_weight=reid_weight,
+        reid_weight=options.REID_WEIGHT,
         num_points=options.TRAIN_NUM_POINTS,
         oversample_ratio=options.OVERSAMPLE_RATIO,
         importance_sample_ratio=options.IMPORTANCE_SAMPLE_RATIO,

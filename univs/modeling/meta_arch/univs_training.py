@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +17,11 @@ from univs.modeling.prompts.prompt_types import (
     PromptObjects,
     Prompts,
     PromptTokens,
-    VisualPrompts,
 )
 from univs.modeling.prompts.text_features import TextEncoder
 from univs.modeling.prompts.training_prompts import TrainingPromptSampler, key_frame_tokens
 from univs.modeling.univs_target_preparation import PromptMeans, TrainingTargets
-from univs.modeling.univs_targets import PromptTargets, UnivsTargets, object_prompts
+from univs.modeling.univs_targets import PromptTargets, object_prompts
 
 
 @dataclass
@@ -84,7 +82,7 @@ class UnivsTraining:
             images: ``(B * T, 3, H, W)``, normalised, the frames of a clip adjacent.
             batch: targets of the B clips.
         """
-        step = self.step(backbone, head, images, batch)
+        step = self.step(backbone, head, images, batch, self.encode_expressions(batch))
         return self.criterion.weighted(self.criterion(step.output, batch.clips, step.prompts))
 
     def video_losses(
@@ -103,12 +101,13 @@ class UnivsTraining:
             batch: targets of the video as one clip of V frames.
             clip_length: T.
         """
+        text = self.encode_expressions(batch)
         memory = None
         losses: list[dict[str, Tensor]] = []
         embeddings: list[list[IdentifiedEmbeddings]] = []
         for start, stop in clip_spans(len(images), clip_length):
             clip = batch.frames(start, stop)
-            step = self.step(backbone, head, images[start:stop], clip, memory)
+            step = self.step(backbone, head, images[start:stop], clip, text, memory)
             clip_losses, seen = self.criterion.losses_and_embeddings(
                 step.output, clip.clips, step.prompts
             )
@@ -134,29 +133,36 @@ class UnivsTraining:
         head: nn.Module,
         images: Tensor,
         batch: TrainingTargets,
+        text: ExpressionPrompts | None,
         memory: VideoMemory | None = None,
     ) -> ClipStep:
         """Predict for a batch of clips, prompted as its targets ask for.
 
         Args:
             backbone, head, images, batch: see :meth:`clip_losses`.
+            text: of :meth:`encode_expressions`.
             memory: of the first clip of the video, for those that follow.
         """
         features = head.pixel_decoder.forward_features(backbone(images))
         frame_indices = torch.stack([clip.frame_indices for clip in batch.clips])  # B T
         clip_memory = head.predictor.encode_memory(features.multi_scale, frame_indices)
-        prompts, targets = self.prompts(clip_memory, batch, memory)
+        prompts, targets = self.prompts(clip_memory, batch, text, memory)
         output = head.predictor(clip_memory, features.mask_features, prompts)
         return ClipStep(output, clip_memory, targets)
 
     def prompts(
-        self, memory: ClipMemory, batch: TrainingTargets, video: VideoMemory | None = None
+        self,
+        memory: ClipMemory,
+        batch: TrainingTargets,
+        text: ExpressionPrompts | None,
+        video: VideoMemory | None = None,
     ) -> tuple[Prompts | None, list[PromptTargets]]:
         """The prompts of a batch, and what they are supervised with.
 
         Args:
             memory: pixel features of the clips.
             batch: their targets.
+            text: of :meth:`encode_expressions`.
             video: see :meth:`step`.
 
         Returns:
@@ -170,7 +176,7 @@ class UnivsTraining:
             ]
             return CategoryPrompts(torch.stack(rows)), batch.prompts
         if batch.means is PromptMeans.EXPRESSION:
-            return self._expression_prompts(batch, tokens), batch.prompts
+            return text and replace(text, visual=tokens), batch.prompts
         objects = [
             PromptObjects(
                 masks=clip.masks,
@@ -189,14 +195,13 @@ class UnivsTraining:
             object_prompts(clip, rows) for clip, rows in zip(batch.clips, drawn.rows, strict=True)
         ]
 
-    def _expression_prompts(
-        self, batch: TrainingTargets, tokens: PromptTokens | None
-    ) -> ExpressionPrompts | None:
+    @torch.no_grad()
+    def encode_expressions(self, batch: TrainingTargets) -> ExpressionPrompts | None:
+        """Text features for the prompts of a batch; None if it has no expressions."""
         expressions = [text for clip in batch.clips for text in clip.expressions]
         if not expressions:
             return None
-        with torch.no_grad():
-            features = self.text_encoder.encode_expressions(expressions)
+        features = self.text_encoder.encode_expressions(expressions)
         words, sentences = [], []
         start = 0
         for clip, prompt in zip(batch.clips, batch.prompts, strict=True):
@@ -204,7 +209,7 @@ class UnivsTraining:
             words.append(_rows_or_zero(features.words[start:stop], prompt.rows))
             sentences.append(_rows_or_zero(features.sentences[start:stop], prompt.rows))
             start = stop
-        return ExpressionPrompts(torch.stack(words), torch.stack(sentences), tokens)
+        return ExpressionPrompts(torch.stack(words), torch.stack(sentences))
 
     @torch.no_grad()
     def remember(self, first: ClipStep, means: PromptMeans) -> VideoMemory:
@@ -252,7 +257,7 @@ def clip_spans(num_frames: int, length: int) -> list[tuple[int, int]]:
 
 
 def _rows_or_zero(features: Tensor, rows: Tensor) -> Tensor:
-    """``features`` of the given rows, 0 where a row is -1: ``(N, ...)``, ``(P,)`` -> ``(P, ...)``."""
+    """``features`` of the given rows, 0 where one is -1: ``(N, ...)``, ``(P,)`` -> ``(P, ...)``."""
     features = features.to(rows.device)
     chosen = features.new_zeros(len(rows), *features.shape[1:])
     chosen[rows >= 0] = features[rows[rows >= 0]]

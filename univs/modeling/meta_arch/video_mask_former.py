@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from detectron2.config import configurable
-from detectron2.modeling import META_ARCH_REGISTRY
 from torch import Tensor
 
+from detectron2.config import configurable
+from detectron2.modeling import META_ARCH_REGISTRY
 from univs.modeling.meta_arch.base import MaskFormerBase, common_number_of_frames
 from univs.modeling.meta_arch.construction import base_arguments
 from univs.modeling.targets import clip_targets

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from detectron2.config import configurable
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.structures import ImageList, Instances
-from torch import Tensor
-
 from univs.modeling.decoder import DecoderOutput, QueryPredictions
 from univs.modeling.decoder.vita import (
     ObjectOutput,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from detectron2.config import configurable
-from detectron2.layers import Conv2d, ShapeSpec, get_norm
-from detectron2.modeling import SEM_SEG_HEADS_REGISTRY
 from fvcore.nn import weight_init
 from torch import Tensor, nn
 
+from detectron2.config import configurable
+from detectron2.layers import Conv2d, ShapeSpec, get_norm
+from detectron2.modeling import SEM_SEG_HEADS_REGISTRY
 from univs.modeling.ops import MSDeformAttn
 from univs.modeling.position_encoding import sine_encoding_2d
 
@@ -146,7 +146,7 @@ class DeformableEncoder(nn.Module):
 
 
 def join_levels(levels: list[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
-    """L maps ``(N, C, h, w)`` -> tokens ``(N, S, C)``, level by level, and the sizes of the maps."""
+    """L maps ``(N, C, h, w)`` -> tokens ``(N, S, C)``, level by level, and sizes of the maps."""
     tokens = torch.cat([level.flatten(2).transpose(1, 2) for level in levels], dim=1)
     return tokens, [tuple(level.shape[-2:]) for level in levels]
 

@@ -1,17 +1,17 @@
 """Temporal neck of TarViS (Athar et al. 2023, section 3.2): space and time in turn.
 
 It is the pixel decoder of Mask2Former with one layer of windowed attention over time after each
-layer of deformable attention over space. Only the former looks across frames, only the latter across
-windows.
+layer of deformable attention over space. Only the former looks across frames, only the latter
+across windows.
 """
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from detectron2.modeling import SEM_SEG_HEADS_REGISTRY
 from torch import Tensor, nn
 
+from detectron2.modeling import SEM_SEG_HEADS_REGISTRY
 from univs.modeling.decoder.layers import MultiheadAttention, xavier_uniform_matrices
 from univs.modeling.pixel_decoder.ms_deform_attn import (
     DeformableEncoder,
@@ -49,7 +49,7 @@ def window_tokens(shapes: Shapes, *, device: torch.device | None = None) -> Tens
     height, width = shapes[0]
     if height % WINDOW_SIZE or width % WINDOW_SIZE:
         raise ValueError(
-            f"the coarsest map is {height} x {width}, but windows of time attention need even sides: "
+            f"the coarsest map is {height} x {width}, but windows over time need even sides: "
             "pad frames to multiples of 64 pixels (MODEL.MASK_FORMER.SIZE_DIVISIBILITY 64)"
         )
     rows, columns = height // WINDOW_SIZE, width // WINDOW_SIZE

@@ -28,8 +28,8 @@ def cells_of_masks(masks: Tensor, *, published: bool = True) -> Tensor:
     height, width = masks.shape[-2:]
     if height % PROMPT_STRIDE or width % PROMPT_STRIDE:
         raise ValueError(
-            f"Prompt masks must be as large as the padded frames, multiples of {PROMPT_STRIDE}, but "
-            f"are {height} x {width}."
+            f"Prompt masks must be as large as the padded frames, multiples of {PROMPT_STRIDE}, "
+            f"but are {height} x {width}."
         )
     cells = masks[:, ::PROMPT_STRIDE, ::PROMPT_STRIDE]
     if published:
@@ -109,7 +109,7 @@ def _ranks(
 
 
 def extreme_cells(cells: Tensor) -> Tensor:
-    """The outermost cells: left (its topmost), top (its leftmost), right (topmost), bottom (leftmost).
+    """The outermost cells: left, top, right, bottom; the topmost or leftmost of several.
 
     Args:
         cells: bool ``(P, h, w)``.
@@ -133,20 +133,25 @@ def extreme_cells(cells: Tensor) -> Tensor:
     return costs.flatten(2).argmin(2)
 
 
-def interior_points(masks: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """A random pixel of each mask, in the central half of its box if there are any.
+def random_pixels(
+    masks: Tensor, generator: torch.Generator | None = None, *, prefer_centre: bool = False
+) -> Tensor:
+    """A random pixel of each mask.
 
     Args:
         masks: bool ``(P, H, W)``.
         generator: draws on the CPU; default: torch's own.
+        prefer_centre: take one in the central half of the mask's box, if there is any.
 
     Returns:
         ``(P, 2)``, centres as (x, y) relative to the frame; of the first pixel where a mask is
         empty.
     """
     height, width = masks.shape[-2:]
-    candidates = masks & central_half(masks)
-    candidates = torch.where(candidates.flatten(1).any(1)[:, None, None], candidates, masks)
+    candidates = masks
+    if prefer_centre:
+        central = masks & central_half(masks)
+        candidates = torch.where(central.flatten(1).any(1)[:, None, None], central, masks)
     flat = candidates.flatten(1)
     ranks = [
         int(torch.randperm(n, generator=generator)[0]) if n else 0 for n in flat.sum(1).tolist()

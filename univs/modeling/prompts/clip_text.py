@@ -69,6 +69,7 @@ class _Block(nn.Module):
         self.ln_1 = nn.LayerNorm(width)
         self.mlp = _FeedForward(width)
         self.ln_2 = nn.LayerNorm(width)
+        nn.init.normal_(self.attn.in_proj_weight, std=width**-0.5)
 
     def forward(self, x: Tensor, blocked: Tensor) -> Tensor:
         """``(N, W, C)`` -> ``(N, W, C)``; ``blocked`` is bool ``(W, W)``."""
@@ -87,7 +88,11 @@ class ClipTextTower(nn.Module):
     """Token ids in, features of every token and of the whole text out."""
 
     def __init__(
-        self, *, width: int, embed_dim: int, num_layers: int = NUM_LAYERS,
+        self,
+        *,
+        width: int,
+        embed_dim: int,
+        num_layers: int = NUM_LAYERS,
         vocabulary_size: int = VOCABULARY_SIZE,
     ) -> None:
         """
@@ -99,7 +104,9 @@ class ClipTextTower(nn.Module):
         """
         super().__init__()
         self.token_embedding = nn.Embedding(vocabulary_size, width)
-        self.positional_embedding = nn.Parameter(torch.empty(CONTEXT_LENGTH, width).normal_(0, 0.01))
+        self.positional_embedding = nn.Parameter(
+            torch.empty(CONTEXT_LENGTH, width).normal_(0, 0.01)
+        )
         self.transformer = _Transformer(width, num_layers)
         self.ln_final = nn.LayerNorm(width)
         self.text_projection = nn.Parameter(torch.empty(width, embed_dim).normal_(0, width**-0.5))
@@ -182,8 +189,8 @@ class ClipTextEncoder:
         """
         if not os.path.isfile(weights):
             raise FileNotFoundError(
-                f"MODEL.CLIP.WEIGHTS: there is no file {os.fspath(weights)!r}. Expressions need the "
-                f"text tower of CLIP {name}."
+                f"MODEL.CLIP.WEIGHTS: there is no file {os.fspath(weights)!r}. Expressions need "
+                f"the text tower of CLIP {name}."
             )
         try:
             content = torch.load(weights, map_location="cpu", weights_only=True)
@@ -204,11 +211,11 @@ class ClipTextEncoder:
     def encode_expressions(self, expressions: Sequence[str]) -> TextFeatures:
         """Words of the plain expression; sentences averaged over 81 templates (as published)."""
         features = [self.encode_expression(clean_expression(text)) for text in expressions]
-        dim = self.tower.text_projection
+        projection = self.tower.text_projection
         if not features:
             return TextFeatures(
-                words=dim.new_zeros(0, CONTEXT_LENGTH, dim.shape[1]),
-                sentences=dim.new_zeros(0, dim.shape[1]),
+                words=projection.new_zeros(0, CONTEXT_LENGTH, projection.shape[1]),
+                sentences=projection.new_zeros(0, projection.shape[1]),
             )
         return TextFeatures(
             words=torch.stack([x.words for x in features]),
@@ -218,18 +225,25 @@ class ClipTextEncoder:
     @torch.no_grad()
     def encode_expression(self, expression: str) -> TextFeatures:
         """Features of one cleaned expression: words ``(77, D)`` and sentence ``(D,)``."""
-        features = self._encode(in_templates(expression, is_class=False))
-        return TextFeatures(words=features.words[0], sentences=features.sentences.mean(0))
+        texts = in_templates(expression, is_class=False)
+        words = self.tower(self._tokens(texts[:1])).words[0]
+        return TextFeatures(words, self._mean_sentence(texts))
 
     @torch.no_grad()
     def encode_classes(self, names: Sequence[str]) -> Tensor:
         """Embeddings ``(K, D)`` of class names, averaged over 81 templates."""
-        dim = self.tower.text_projection
         rows = [
-            self._encode(in_templates(clean_class_name(name), is_class=True)).sentences.mean(0)
+            self._mean_sentence(in_templates(clean_class_name(name), is_class=True))
             for name in names
         ]
-        return torch.stack(rows) if rows else dim.new_zeros(0, dim.shape[1])
+        projection = self.tower.text_projection
+        return torch.stack(rows) if rows else projection.new_zeros(0, projection.shape[1])
 
-    def _encode(self, texts: Sequence[str]) -> TextFeatures:
-        return self.tower(self.tokenizer(texts).to(self.tower.text_projection.device))
+    def _tokens(self, texts: Sequence[str]) -> Tensor:
+        return self.tokenizer(texts).to(self.tower.text_projection.device)
+
+    def _mean_sentence(self, texts: Sequence[str]) -> Tensor:
+        tokens = self._tokens(texts)
+        # Tokens do not see those after them, so the padding can be left out.
+        length = int(tokens.argmax(-1).max()) + 1
+        return self.tower(tokens[:, :length]).sentences.mean(0)

@@ -31,8 +31,8 @@ def background_pixels(object_masks: Tensor, grid: tuple[int, int]) -> tuple[Tens
         grid: rows and columns of the grid.
 
     Returns:
-        ``owners`` int64 ``(P,)``, the cell of each pixel, and ``pixels`` int64 ``(P,)``, indices into
-        the flattened ``(T, H, W)``.
+        ``owners`` int64 ``(P,)``, the cell of each pixel, and ``pixels`` int64 ``(P,)``, indices
+        into the flattened ``(T, H, W)``.
     """
     cells = grid_cells(*object_masks.shape[-2:], grid).to(object_masks.device)
     free = ~object_masks.any(0)  # T H W
@@ -43,8 +43,8 @@ def background_pixels(object_masks: Tensor, grid: tuple[int, int]) -> tuple[Tens
 def divided_pixels(masks: Tensor, num_parts: int) -> tuple[Tensor, Tensor]:
     """Cut the pixels of each mask, in raster order over frames, into equal runs.
 
-    Run lengths differ by one at most, longer ones first. The pixels of a mask with fewer of them than
-    parts are repeated as a whole until there are enough.
+    Run lengths differ by one at most, longer ones first. The pixels of a mask with fewer of them
+    than parts are repeated as a whole until there are enough.
 
     Args:
         masks: bool ``(N, T, H, W)``, none of them empty.
@@ -101,10 +101,8 @@ def _central_point(mask: np.ndarray) -> tuple[float, float]:
         raise ValueError("an empty mask has no central point")
     height, width = mask.shape
     y, x = mask.nonzero()
-    if mask.all():
-        depth = np.ones(len(y))
-    else:
-        depth = distance_transform_edt(mask)[y, x]
+    # The transform has no meaning without any outside.
+    depth = np.ones(len(y)) if mask.all() else distance_transform_edt(mask)[y, x]
     deepest = depth == depth.max()
     y, x = y[deepest], x[deepest]
     all_y, all_x = mask.nonzero()

@@ -1,4 +1,4 @@
-"""Visual prompts over time: predicted masks of earlier frames prompt later ones (UniVS, section 3.5).
+"""Visual prompts over time: masks of earlier frames prompt later ones (UniVS, section 3.5).
 
 Every frame has a slot with R tokens for each target. Prompts attend to the slot in which their
 target first appeared and to the last M; older ones are forgotten, so memory does not grow with the

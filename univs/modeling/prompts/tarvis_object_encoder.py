@@ -1,8 +1,8 @@
 """Object encoder of TarViS: masks and points of objects as initial queries (after HODOR).
 
 Every object given by a mask becomes several queries, one for each part of the mask; every point
-becomes one. The rest of the reference frames is divided into a coarse grid of background queries. The
-queries then attend to each other and each to the features of its own pixels.
+becomes one. The rest of the reference frames is divided into a coarse grid of background queries.
+The queries then attend to each other and each to the features of its own pixels.
 """
 
 from __future__ import annotations
@@ -180,8 +180,8 @@ class ObjectEncoder(nn.Module):
         """Encode the exemplars of one clip, in float32 also under autocast.
 
         Args:
-            maps: four maps ``(T, C, h, w)`` of the clip at strides 32, 16, 8 and 4; the last one are
-                the mask features. Gradients reach them through points only (as published).
+            maps: four maps ``(T, C, h, w)`` of the clip at strides 32, 16, 8 and 4; the last one
+                are the mask features. Gradients reach them through points only (as published).
             exemplars: at least one object.
             parts_per_mask: queries of an object that is given by a mask.
 
@@ -221,7 +221,9 @@ class ObjectEncoder(nn.Module):
             )
         )
 
-    def mask_tokens(self, features: Tensor, exemplars: Exemplars, parts_per_mask: int) -> PixelTokens:
+    def mask_tokens(
+        self, features: Tensor, exemplars: Exemplars, parts_per_mask: int
+    ) -> PixelTokens:
         """Tokens of the background cells, then of the parts of all masks.
 
         Args:
@@ -283,16 +285,14 @@ def mean_by_owner(tokens: PixelTokens, num_owners: int) -> Tensor:
     """Weighted mean of the features of each query's tokens, ``(num_owners, C)``."""
     total = tokens.weights.new_zeros(num_owners).index_add(0, tokens.owners, tokens.weights)
     weighted = tokens.features * tokens.weights[:, None]
-    summed = weighted.new_zeros(num_owners, weighted.shape[1]).index_add(
-        0, tokens.owners, weighted
-    )
+    summed = weighted.new_zeros(num_owners, weighted.shape[1]).index_add(0, tokens.owners, weighted)
     return summed / total[:, None]
 
 
 def cells_of_pixels(
     pixels: Tensor, image_size: tuple[int, int], map_size: tuple[int, int]
 ) -> Tensor:
-    """The map cell that each pixel lies in; both are indices into flattened frames x rows x columns."""
+    """The map cell that each pixel lies in; indices into flattened frames, rows and columns."""
     (height, width), (map_height, map_width) = image_size, map_size
     frame, row, column = pixels // (height * width), pixels // width % height, pixels % width
     row = (2 * row + 1) * map_height // (2 * height)

@@ -1,4 +1,4 @@
-"""Visual prompts of training: drawn from the objects of one frame of each clip (UniVS, section 3.4)."""
+"""Visual prompts of training, drawn from one frame of each clip (UniVS, section 3.4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from univs.modeling.clip_memory import ClipMemory
-from univs.modeling.prompts.cell_choice import interior_points
+from univs.modeling.prompts.cell_choice import random_pixels
 from univs.modeling.prompts.prompt_types import (
     PromptKind,
     PromptObjects,
@@ -71,7 +71,7 @@ class TrainingPromptSampler:
             kinds.append(drawn_kinds[repeated])
         if len(drawn) < len(objects):
             return SampledPrompts(None, rows, kinds)
-        position_from_features = bool(torch.rand(1, generator=generator) > 0.5)
+        position_from_features = bool(torch.rand(1, generator=generator) <= 0.5)
         prompts = VisualPrompts.of(
             PromptTokens(
                 torch.cat([tokens.features for tokens in drawn]),
@@ -103,7 +103,7 @@ class TrainingPromptSampler:
                     frame, masks[which], training=True, generator=generator
                 )
             elif kind is PromptKind.POINT:
-                points = interior_points(masks[which], generator)
+                points = random_pixels(masks[which], generator)
                 sampled = self.tokens.from_points(frame, points)
             else:
                 sampled = self.tokens.from_boxes(
@@ -144,9 +144,7 @@ def _draw_key_frame(num_frames: int, generator: torch.Generator | None) -> int:
     return int(torch.randperm(num_frames, generator=generator)[0])
 
 
-def _draw_rows(
-    clip: PromptObjects, key_frame: int, generator: torch.Generator | None
-) -> Tensor:
+def _draw_rows(clip: PromptObjects, key_frame: int, generator: torch.Generator | None) -> Tensor:
     if clip.rows is not None:
         return clip.rows if bool((clip.rows >= 0).all()) else clip.rows[:0]
     visible = torch.nonzero(clip.visible[:, key_frame]).flatten()

@@ -17,7 +17,7 @@ from univs.modeling.prompts.cell_choice import (
     cells_of_boxes,
     cells_of_masks,
     choose_cells,
-    interior_points,
+    random_pixels,
 )
 
 
@@ -100,7 +100,8 @@ class VisualTokenSampler:
         has_cells = cells.flatten(1).any(1)[:, None, None]
         is_visible = masks.flatten(1).any(1)[:, None, None]
         if self.published and bool((is_visible & ~has_cells).any()):
-            points = frame.encode_points(interior_points(masks, generator))[:, None]
+            pixels = random_pixels(masks, generator, prefer_centre=True)
+            points = frame.encode_points(pixels)[:, None]
             positions = torch.where(has_cells, positions, points)
         return features * (has_cells & is_visible), positions * is_visible
 
@@ -119,9 +120,7 @@ class VisualTokenSampler:
         is_inside = ((points >= 0) & (points <= 1)).all(1)[:, None]
         features = frame.sample(points) * is_inside
         positions = frame.encode_points(points) * is_inside
-        return tuple(
-            x[:, None].expand(-1, self.num_tokens, -1) for x in (features, positions)
-        )
+        return tuple(x[:, None].expand(-1, self.num_tokens, -1) for x in (features, positions))
 
     @torch.no_grad()
     def from_boxes(

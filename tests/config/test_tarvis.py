@@ -1,0 +1,54 @@
+"""The configs of TarViS hold together, and say what was published."""
+
+from __future__ import annotations
+
+import pytest
+
+from reference.models import CONFIGS
+from univs.config import ConfigError, load_config
+from univs.config.tarvis import thing_classes_of
+from univs.tracking.tarvis_stitching import check_overlap
+
+FILES = sorted(path for path in (CONFIGS / "tarvis").rglob("*.yaml") if path.stem != "base")
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(CONFIGS)) for path in FILES])
+def test_lists_belong_together(path):
+    config = load_config(path)
+    tarvis, datasets = config.MODEL.TARVIS, config.DATASETS
+    sizes = dict(zip(tarvis.VOCABULARIES, tarvis.VOCABULARY_SIZES, strict=True))
+    assert len(datasets.TRAIN) == len(datasets.TRAIN_VOCABULARIES) == len(datasets.DATASET_RATIO)
+    assert not datasets.TRAIN or sum(datasets.DATASET_RATIO) == pytest.approx(1)
+    assert set(datasets.TRAIN_VOCABULARIES) - {""} <= set(sizes)
+    assert len(config.INPUT.FRAME_RANGE_FACTORS) in (0, len(datasets.TRAIN))
+    for name, size in sizes.items():
+        classes = thing_classes_of(config, name)
+        assert len(set(classes)) == len(classes) and max(classes, default=0) < size
+    check_overlap(config.TEST.CLIP_LENGTH, tarvis.TEST.FRAME_OVERLAP)
+    vocabulary = tarvis.TEST.VOCABULARY
+    assert vocabulary == "" or vocabulary in sizes
+    assert config.MODEL.MASK_FORMER.SIZE_DIVISIBILITY == 64
+
+
+def test_every_stage_and_benchmark_has_three_backbones():
+    folders = {path.parent for path in FILES}
+    assert len(folders) == 10
+    for folder in folders:
+        assert {"r50.yaml", "swin_tiny.yaml", "swin_large.yaml"} <= {
+            p.name for p in folder.iterdir()
+        }
+
+
+def test_vipseg_has_58_things():
+    config = load_config(CONFIGS / "tarvis" / "video" / "r50.yaml")
+    assert len(thing_classes_of(config, "VIPSEG")) == 58
+    assert thing_classes_of(config, "KITTI_STEP") == (11, 13)
+    assert thing_classes_of(config, "") == ()
+
+
+def test_thing_classes_must_fit_the_vocabularies():
+    config = load_config(
+        CONFIGS / "tarvis" / "video" / "r50.yaml", ["MODEL.TARVIS.THING_CLASSES", [[1]]]
+    )
+    with pytest.raises(ConfigError, match="one list for each"):
+        thing_classes_of(config, "OVIS")

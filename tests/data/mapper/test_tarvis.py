@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from detectron2.structures import BitMasks, Instances
+from reference.models import CONFIGS
+from univs.config import load_config
+from univs.data.mapper.tarvis import IGNORE_LABEL, TarVisMapper
+
+
+def frame(ids: list[int]) -> Instances:
+    """A thing (class 2) at the left and stuff (class 5) at the right of 4 x 6 pixels."""
+    masks = torch.zeros(2, 4, 6, dtype=torch.bool)
+    masks[0, :, :2], masks[1, :, 3:] = True, True
+    present = torch.tensor(ids) >= 0
+    instances = Instances((4, 6))
+    instances.gt_classes = torch.where(present, torch.tensor([2, 5]), -1)
+    instances.gt_ids = torch.tensor(ids)
+    instances.gt_masks = BitMasks(masks & present[:, None, None])
+    return instances
+
+
+def mapped(vocabulary: str, things=None, ids=((7, 9), (-1, 9))) -> dict:
+    mapper = TarVisMapper(
+        lambda entry: {"instances": [frame(list(i)) for i in entry["ids"]]},
+        vocabulary=vocabulary,
+        thing_classes=things,
+    )
+    return mapper({"ids": ids})
+
+
+def test_panoptic_clips_have_a_class_map_and_things_as_instances():
+    sample = mapped("ZOO", frozenset({2}))
+    assert sample["vocabulary"] == "ZOO"
+    assert sample["sem_seg"][0, 0].tolist() == [2, 2, IGNORE_LABEL, 5, 5, 5]
+    assert sample["sem_seg"][1, 0].tolist() == [IGNORE_LABEL] * 3 + [5] * 3
+    assert [f.gt_ids.tolist() for f in sample["instances"]] == [[7, -1], [-1, -1]]
+
+
+def test_given_objects_are_given_where_one_is_visible():
+    assert mapped("", ids=((-1, -1), (-1, 9)))["reference_frame"] == 1
+    assert "sem_seg" not in mapped("")
+    assert "reference_frame" not in mapped("ZOO")
+
+
+def test_every_dataset_needs_a_vocabulary():
+    config = load_config(
+        CONFIGS / "tarvis" / "video" / "r50.yaml", ["DATASETS.TRAIN_VOCABULARIES", ["OVIS"]]
+    )
+    with pytest.raises(ValueError, match="TRAIN_VOCABULARIES"):
+        TarVisMapper.of_dataset(config, "ovis_train", is_video=True)
+
+
+def test_clips_are_drawn_from_the_range_of_their_dataset():
+    config = load_config(CONFIGS / "tarvis" / "video" / "r50.yaml")
+    mapper = TarVisMapper.of_dataset(config, "vipseg_train", is_video=True)
+    assert mapper.clip_mapper.frame_range == 15 and len(mapper.thing_classes) == 58
+    assert TarVisMapper.of_dataset(config, "davis17_train", is_video=True).vocabulary == ""

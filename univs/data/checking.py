@@ -1,0 +1,253 @@
+"""Checks a dataset on disk: annotations, frames and masks; every problem is named and counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from univs.data.catalog.entry import DatasetEntry, DatasetNotFoundError, Location
+from univs.data.catalog.reading import load_records
+from univs.data.checking_json import ListedVideo, check_json
+from univs.data.checking_report import CheckReport, Problem
+from univs.data.frames import FrameError
+from univs.data.mask_source import IdMasks, MapEncoding, MaskError, read_id_map
+from univs.data.readers.folders import read_video_list
+from univs.data.readers.json_file import AnnotationError
+from univs.data.record import VideoRecord
+
+#: Layouts whose json can be gone through without a reader.
+_JSON_LAYOUTS = {"ytvis", "coco_instance", "lvis", "objects365", "entityseg"}
+#: Layouts with a folder of masks whose pixels are object numbers.
+_NUMBER_LAYOUTS = {
+    "davis",
+    "davis_binary",
+    "mose",
+    "youtube_vos",
+    "viposeg",
+    "refytvos",
+    "refdavis",
+}
+_MOST_OBJECTS = 100  # in a mask of object numbers; more are the colours of a picture
+_CHUNK = 256  # files looked at between two calls of on_progress
+
+
+def check_dataset(
+    entry: DatasetEntry,
+    root: Path,
+    *,
+    decode_frames: bool = True,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[CheckReport, list[VideoRecord]]:
+    """Check a dataset.
+
+    Args:
+        entry: what the catalogue knows of it.
+        root: root of all datasets.
+        decode_frames: decode every frame, which finds truncated images but takes long; otherwise
+            only the header is read.
+        on_progress: called with the number of files looked at and of all.
+
+    Returns:
+        the report, and the records if they can be read (else none).
+    """
+    report = CheckReport(entry.name)
+    try:
+        location = entry.locate(root)
+    except DatasetNotFoundError as error:
+        report.problems.append(Problem("missing files", str(error), str(root)))
+        return report, []
+    listed: list[ListedVideo] = []
+    if entry.layout in _JSON_LAYOUTS:
+        # A dataset that takes its classes from another one leaves other categories out.
+        expected = entry.classes if entry.layout == "ytvis" else None
+        listed = check_json(location.annotations, report, expected and expected.ids)
+    if entry.layout in _NUMBER_LAYOUTS:
+        _check_number_masks(location, report)
+    records = _records(entry, root, report)
+    if records:
+        _check_records(records, report)
+        _check_id_maps(records, report, skip=entry.layout in _NUMBER_LAYOUTS)
+    frames = list(_frames_of_json(listed, location)) or list(_frames_of_records(records))
+    _check_frames(frames, report, decode=decode_frames, on_progress=on_progress)
+    if entry.count is not None and records and len(records) != entry.count:
+        message = f"it has {len(records)} videos or images; the official download has {entry.count}"
+        file = location.annotations or location.videos or location.image_root
+        report.problems.append(Problem("unexpected count", message, file, is_error=False))
+    return report, records
+
+
+def _records(entry: DatasetEntry, root: Path, report: CheckReport) -> list[VideoRecord]:
+    try:
+        return load_records(entry, root)
+    except (AnnotationError, FrameError, MaskError, OSError, ValueError) as error:
+        if not report.errors:  # else it is one of those that are listed already
+            location = entry.locate(root)
+            file = location.annotations or location.videos or location.image_root
+            report.problems.append(Problem("unreadable", str(error), file))
+        return []
+
+
+def _check_records(records: Sequence[VideoRecord], report: CheckReport) -> None:
+    if not report.counts["frames"]:
+        report.counts["videos"] = len(records)
+        report.counts["frames"] = sum(len(record) for record in records)
+    report.counts["objects"] = sum(len(record.objects) for record in records)
+    report.counts["expressions"] = sum(len(record.expressions) for record in records)
+    if report.counts["annotations"]:  # a json, in which empty tracks were found
+        return
+    for record in records:
+        for item in record.objects:
+            if not item.frames:
+                message = f"object {item.official_id!r}: no frame shows it"
+                report.problems.append(
+                    Problem(
+                        "empty track", message, record.frames.name(0), record.video_id, None, False
+                    )
+                )
+
+
+# --------------------------------------------------------------------------------------------------
+# Masks in images
+
+
+def _check_number_masks(location: Location, report: CheckReport) -> None:
+    """Check masks of object numbers without the reader, which stops at the first wrong one."""
+    root = Path(location.masks)
+    folders = (
+        read_video_list(location.videos)
+        if location.videos is not None
+        else sorted(path.name for path in root.iterdir() if path.is_dir())
+    )
+    paths = [path for name in folders for path in sorted((root / name).glob("*.png"))]
+    report.counts["masks"] += len(paths)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for path, message in zip(paths, pool.map(_wrong_numbers, paths), strict=True):
+            if message is not None:
+                kind, text = message
+                report.problems.append(Problem(kind, text, str(path), path.parent.name))
+
+
+def _wrong_numbers(path: Path) -> tuple[str, str] | None:
+    try:
+        ids = read_id_map(path, MapEncoding.VALUE)
+    except MaskError as error:
+        is_wrong_mode = "single value per pixel" in str(error)
+        return ("wrong palette" if is_wrong_mode else "unreadable mask"), str(error)
+    count = len(np.setdiff1d(np.unique(ids), (0, 255)))
+    if count > _MOST_OBJECTS:
+        return (
+            "wrong palette",
+            f"it holds {count} different numbers, as a grey picture does; numbers of objects are "
+            "expected. Use the original file.",
+        )
+    return None
+
+
+def _check_id_maps(records: Sequence[VideoRecord], report: CheckReport, *, skip: bool) -> None:
+    """Check sizes and ids of the maps that objects point into.
+
+    Args:
+        records: of the dataset.
+        report: problems are added to it.
+        skip: the modes of the files were checked before; only sizes are left.
+    """
+    for record in records:
+        maps = {
+            id(o.masks.maps): o.masks.maps for o in record.objects if isinstance(o.masks, IdMasks)
+        }
+        if record.label_maps is not None:
+            maps[id(record.label_maps)] = record.label_maps
+        for id_maps in maps.values():
+            report.counts["masks"] += 0 if skip else sum(map(bool, id_maps.file_names))
+            for frame, name in enumerate(id_maps.file_names):
+                if name is None:
+                    continue
+                path = id_maps.path(frame)
+                try:
+                    ids = id_maps.decode(frame)
+                except MaskError as error:
+                    kind = (
+                        "size mismatch" if "(height x width)" in str(error) else "unreadable mask"
+                    )
+                    report.problems.append(Problem(kind, str(error), path, record.video_id, frame))
+                    continue
+                values = [
+                    o.masks.value
+                    for o in record.objects
+                    if isinstance(o.masks, IdMasks)
+                    and o.masks.maps is id_maps
+                    and frame in o.frames
+                ]
+                absent = np.setdiff1d([v for v in values if v is not None], ids)
+                if len(absent):
+                    message = f"ids {absent[:5].tolist()} should be in the mask but are not"
+                    report.problems.append(
+                        Problem("missing id", message, path, record.video_id, frame, False)
+                    )
+
+
+# --------------------------------------------------------------------------------------------------
+# Frames
+
+_Frame = tuple[str, str, int, tuple[int, int]]  # path, video, frame, size
+
+
+def _frames_of_json(listed: Iterable[ListedVideo], location: Location) -> Iterator[_Frame]:
+    for video in listed:
+        for frame, name in enumerate(video.file_names):
+            yield f"{location.image_root}/{name}", str(video.video), frame, video.size
+
+
+def _frames_of_records(records: Iterable[VideoRecord]) -> Iterator[_Frame]:
+    for record in records:
+        for frame, name in enumerate(record.frames.names):
+            if "#frame=" not in name:  # a frame inside a video file
+                yield name, record.video_id, frame, record.size
+
+
+def _check_frames(
+    frames: Sequence[_Frame],
+    report: CheckReport,
+    *,
+    decode: bool,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    on_progress(0, len(frames))
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for start in range(0, len(frames), _CHUNK):
+            chunk = frames[start : start + _CHUNK]
+            found = pool.map(lambda item: _wrong_frame(item[0], item[3], decode), chunk)
+            for (path, video, frame, _), problem in zip(chunk, found, strict=True):
+                if problem is not None:
+                    report.problems.append(Problem(*problem, path, video, frame))
+            on_progress(start + len(chunk), len(frames))
+
+
+def _wrong_frame(path: str, size: tuple[int, int], decode: bool) -> tuple[str, str] | None:
+    """Kind and message of what is wrong with a frame."""
+    try:
+        with Image.open(path) as image:
+            # EXIF orientations 5 to 8 turn the image on its side.
+            turned = image.getexif().get(0x0112, 1) >= 5
+            width, height = image.size[::-1] if turned else image.size
+            if decode:
+                image.draft(
+                    "RGB", (max(image.width // 8, 1), max(image.height // 8, 1))
+                )  # JPEG: much faster
+                image.load()
+    except FileNotFoundError:
+        return "missing frame", "the image does not exist"
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return "unreadable frame", f"it cannot be decoded ({error}); fetch it again"
+    if (height, width) != size:
+        return (
+            "size mismatch",
+            f"the image is {height}x{width} (height x width), the annotations say "
+            f"{size[0]}x{size[1]}",
+        )
+    return None
