@@ -6,8 +6,9 @@ repository::
 
     python benchmarks/metric_speed.py [--workload NAME ...] [--repeat N]
 
-``track_ap_full`` has the size of the YouTube-VIS validation split with 100 predictions per video;
-it is generated, and scored by the project only, when it is asked for by name.
+``track_ap_full`` has the size of the YouTube-VIS validation split with 100 predictions per video,
+made of a few videos that repeat; it is scored by the project only, when it is asked for by name.
+``video_consistency`` begins with label maps in memory, so that no PNG is decoded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -48,11 +49,13 @@ def make_tracks(
     truths: int,
     predictions: int,
     categories: int,
-    distinct: int | None = None,
+    drawn_videos: int | None = None,
+    drawn_predictions: int | None = None,
 ) -> None:
     """YouTube-VIS annotations and results: predictions are displaced truths.
 
-    Only ``distinct`` predictions of a video are drawn; the others repeat them with other scores.
+    Only ``drawn_videos`` videos and ``drawn_predictions`` predictions of each are drawn, which
+    takes longest; the others repeat them with other scores.
     """
     rng = np.random.default_rng(0)
     height, width = size = (360, 640)
@@ -62,14 +65,23 @@ def make_tracks(
         rles = coco_mask.encode(np.asfortranarray(np.stack(masks, axis=-1)))
         return [{"size": r["size"], "counts": r["counts"].decode()} for r in rles]
 
-    annotations, results = [], []
-    for video in range(1, videos + 1):
+    def draw_video() -> tuple[list, list]:
+        """(category, masks) of the truths and of the predictions."""
         objects = []
         for _ in range(truths):
             center, speed = rng.uniform((60, 60), (width - 60, height - 60)), rng.normal(0, 1, 2)
             objects.append((center, speed, rng.uniform(20, 70, 2), int(rng.integers(categories))))
-        for center, speed, radii, category in objects:
-            masks = track(center, speed, radii)
+        drawn = []
+        for index in range(drawn_predictions or predictions):
+            center, speed, radii, category = objects[index % truths]
+            drawn.append((category, track(center + rng.normal(0, 8, 2), speed, radii)))
+        return [(category, track(*shape)) for *shape, category in objects], drawn
+
+    drawn_at = [draw_video() for _ in range(drawn_videos or videos)]
+    annotations, results = [], []
+    for video in range(1, videos + 1):
+        annotated, predicted = drawn_at[video % len(drawn_at)]
+        for category, masks in annotated:
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -80,12 +92,8 @@ def make_tracks(
                     "iscrowd": 0,
                 }
             )
-        drawn = []
-        for index in range(distinct or predictions):
-            center, speed, radii, category = objects[index % truths]
-            drawn.append((category, track(center + rng.normal(0, 8, 2), speed, radii)))
         for index in range(predictions):
-            category, masks = drawn[index % len(drawn)]
+            category, masks = predicted[index % len(predicted)]
             results.append(
                 {
                     "video_id": video,
@@ -188,13 +196,39 @@ def score_semantic(root: Path) -> dict:
     return score_result_folder(root / "data", root / "results", videos, names)
 
 
+def load_label_maps(root: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Truth and prediction of every video, uint8 [T, H, W]."""
+    from plain_track_metrics import label_videos
+
+    return [
+        (truth.astype(np.uint8), predicted.astype(np.uint8))
+        for truth, predicted in label_videos(root)
+    ]
+
+
+def score_consistency(videos: list[tuple[np.ndarray, np.ndarray]]) -> dict:
+    from univs.evaluation.metrics.video_consistency import VideoConsistency, video_consistency
+
+    counters = [VideoConsistency() for _ in videos]
+    for counter, frames in zip(counters, videos, strict=True):
+        for truth, predicted in zip(*frames, strict=True):
+            counter.add(truth, predicted, "")
+    return {
+        f"VC{k}": 100 * video_consistency(counter.clips(k) for counter in counters) for k in (8, 16)
+    }
+
+
 class Workload(NamedTuple):
-    """What is generated, what scores it, and whether the plain formulas do so too."""
+    """What is generated, what scores it, and whether the plain formulas do so too.
+
+    What ``load`` makes of the folder is scored; it does not count.
+    """
 
     description: str
     make: Callable[[Path], None]
-    score: Callable[[Path], dict]
+    score: Callable[[Any], dict]
     has_plain: bool = True
+    load: Callable[[Path], Any] = Path
 
 
 # Indexed by name; the project's VPQ and STQ come from one pass over the files.
@@ -209,9 +243,15 @@ WORKLOADS = {
     "semantic": Workload(
         "mIoU, VC8 and VC16, 4 videos x 60 frames, 480p", make_semantic, score_semantic
     ),
+    "video_consistency": Workload(
+        "VC8 and VC16 alone, the same videos in memory",
+        make_semantic,
+        score_consistency,
+        load=load_label_maps,
+    ),
     "track_ap_full": Workload(
         "421 videos x 30 frames x 4 truths x 100 predictions",
-        lambda root: make_tracks(root, 421, 30, 4, 100, 40, distinct=8),
+        lambda root: make_tracks(root, 421, 30, 4, 100, 40, drawn_videos=4, drawn_predictions=8),
         score_tracks,
         has_plain=False,
     ),
@@ -225,14 +265,15 @@ def peak_mib() -> float:
 
 
 def measure(implementation: str, workload: str, root: Path) -> dict:
-    """Score in this process; processor and wall seconds without imports, peak memory in MiB."""
+    """Score in this process; seconds without imports and loading, peak memory in MiB."""
     from plain_track_metrics import PLAIN
 
     import univs.evaluation.video_panoptic  # noqa: F401  imports do not count
 
     score = WORKLOADS[workload].score if implementation == "project" else PLAIN[workload]
+    content = WORKLOADS[workload].load(root)
     start_mib, cpu, wall = peak_mib(), time.process_time(), time.perf_counter()
-    numbers = score(root)
+    numbers = score(content)
     return {
         "wall": time.perf_counter() - wall,
         "cpu": time.process_time() - cpu,

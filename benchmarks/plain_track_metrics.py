@@ -217,13 +217,22 @@ def label_videos(root: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def semantic(root: Path) -> dict:
+    videos = label_videos(root)
     confusion = np.zeros((NUM_CLASSES, NUM_CLASSES))
-    clips: dict[int, list] = {8: [], 16: []}
-    for truth, predicted in label_videos(root):
+    for truth, predicted in videos:
         for a, b in zip(truth, predicted, strict=True):
             valid = a < NUM_CLASSES
             index = NUM_CLASSES * a[valid] + b[valid]
             confusion += np.bincount(index, minlength=NUM_CLASSES**2).reshape(confusion.shape)
+    right, rows = confusion.diagonal(), confusion.sum(axis=1)
+    occurs = rows > 0
+    iou = right[occurs] / (rows + confusion.sum(axis=0) - right)[occurs]
+    return {"mIoU": 100 * float(iou.mean()), **video_consistency(videos)}
+
+
+def video_consistency(videos: list[tuple[np.ndarray, np.ndarray]]) -> dict:
+    clips: dict[int, list] = {8: [], 16: []}
+    for truth, predicted in videos:
         for length, values in clips.items():
             for start in range(len(truth) - length):
                 a, b = truth[start : start + length], predicted[start : start + length]
@@ -233,11 +242,13 @@ def semantic(root: Path) -> dict:
                     same_truth &= a[frame] == a[0]
                     same &= b[frame] == b[0]
                 values.append((same_truth & same).sum() / same_truth.sum())
-    right, rows = confusion.diagonal(), confusion.sum(axis=1)
-    occurs = rows > 0
-    iou = right[occurs] / (rows + confusion.sum(axis=0) - right)[occurs]
-    consistency = {f"VC{k}": 100 * float(np.mean(values)) for k, values in clips.items()}
-    return {"mIoU": 100 * float(iou.mean()), **consistency}
+    return {f"VC{k}": 100 * float(np.mean(values)) for k, values in clips.items()}
 
 
-PLAIN = {"track_ap": track_ap, "vpq": vpq, "stq": stq, "semantic": semantic}
+PLAIN = {
+    "track_ap": track_ap,
+    "vpq": vpq,
+    "stq": stq,
+    "semantic": semantic,
+    "video_consistency": video_consistency,
+}

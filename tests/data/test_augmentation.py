@@ -15,8 +15,10 @@ from univs.data.augmentation import (
     ResizeShortestEdge,
     Rotation,
     ScaleJitter,
+    SwayingSquareCrop,
     draw_transforms,
     shortest_edge_size,
+    size_after,
 )
 
 SIDES = st.integers(5, 90)
@@ -115,3 +117,28 @@ def test_rotation_keeps_the_size():
 def test_a_crop_needs_a_range():
     with pytest.raises(ValueError, match="0 < smallest <= largest, got 9 and 8"):
         MovingCrop(smallest=9, largest=8)
+
+
+def test_factors_may_be_drawn_for_every_frame():
+    options = {"target": 100, "smallest": 0.5, "largest": 2.0}
+    for per_clip, count in ((True, 1), (False, 6)):
+        jitter = ScaleJitter(**options, per_clip=per_clip)
+        drawn = jitter.draw([(50, 80)] * 6, np.random.default_rng(0))
+        assert len({t.new_w for t in drawn}) == count
+
+
+@pytest.mark.parametrize("size", [(100, 160), (30, 160), (20, 30), (40, 40)])
+def test_square_crops_sway_a_tenth_of_their_side(size):
+    crop = SwayingSquareCrop(side=40)
+    corners = []
+    for seed in range(30):
+        drawn = crop.draw([size] * 5, np.random.default_rng(seed))
+        for transforms in drawn:
+            window, padding = transforms.transforms
+            assert size_after(padding, size_after(window, size)) == (40, 40)
+            assert 0 <= window.x0 <= max(size[1] - 40, 0)
+            assert 0 <= window.y0 <= max(size[0] - 40, 0)
+        corners.append([(t.transforms[0].y0, t.transforms[0].x0) for t in drawn])
+    moves = np.abs(np.array(corners) - np.array(corners)[:, :1])
+    assert moves.max() <= 4
+    assert (moves.max() > 0) == (max(size) > 40)

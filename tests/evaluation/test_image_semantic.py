@@ -36,7 +36,8 @@ def test_rows_and_file(tmp_path):
         NAMES, tmp_path, class_ids=[10, 20, 30], image_ids=["a", "b"]
     )
     for image_id in TRUTH:
-        evaluator.process([sample_of(image_id, TRUTH[image_id])], [scores_of(PREDICTED[image_id])])
+        sample = sample_of(image_id, TRUTH[image_id])
+        evaluator.process([sample], [scores_of(PREDICTED[image_id])])
     numbers = evaluator.evaluate()["sem_seg"]
     # By hand: road has 5 pixels, 3 of them found; sky has 2, both found, and one too many.
     road, sky = 3 / 5, 2 / 3

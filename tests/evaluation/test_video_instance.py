@@ -158,6 +158,33 @@ def test_missing_videos(make_evaluator):
     assert evaluator.evaluate()["segm"]["AP"] >= 0
 
 
+def test_stability_counts_confident_tracks_only(make_evaluator):
+    evaluator = make_evaluator()
+    for video_id, num_frames in NUM_FRAMES.items():
+        truths = {1: [0, 3], 2: [6], 5: [9]}[video_id]  # where the objects of the truth begin
+        tracks = [
+            Track(
+                id=2 * index + part + 1,
+                size=SIZE,
+                category=0,  # of some objects the wrong one, which does not matter
+                score=0.5 - 0.3 * part,
+                segmentations=[
+                    None if t == 1 and video_id == 5 else mask(2 * t + left)
+                    for t in range(num_frames)
+                ],
+            )
+            for index, left in enumerate(truths)
+            for part in (0, 1)  # the second one is a guess
+        ]
+        result = VideoResult(num_frames=num_frames, size=SIZE, tracks=tracks)
+        evaluator.process([{"video_id": video_id}], result)
+    numbers = evaluator.evaluate()["track_stability"]
+    # 14 visible frames, one of them missed; one mask where the truth has none.
+    assert (numbers["IDSw"], numbers["Frag"]) == (0, 1)
+    assert numbers["MOTA"] == pytest.approx(100 * (1 - 2 / 14))
+    assert (numbers["MT"], numbers["ML"]) == (75, 0)
+
+
 def test_wrong_input_names_the_video(make_evaluator):
     evaluator = make_evaluator()
     with pytest.raises(ValueError, match="Video 9 is not in the annotation file"):

@@ -51,7 +51,9 @@ def test_a_clip_adds_the_encoding_of_the_frame():
 def test_encodings_equal_those_of_tarvis(case):
     flat, clip = case.arrays["sine2d_normalised"], case.arrays["sine3d_normalised"]
     like = torch.zeros(())
-    case.check("sine2d_normalised", sine_encoding_2d(*flat.shape[2:], flat.shape[1], like=like)[None])
+    case.check(
+        "sine2d_normalised", sine_encoding_2d(*flat.shape[2:], flat.shape[1], like=like)[None]
+    )
     frames = clip_frame_positions(clip.shape[2], like=like)
     encoding = sine_encoding_3d(frames, *clip.shape[3:], clip.shape[1], like=like)
     case.check("sine3d_normalised", encoding.transpose(0, 1)[None])

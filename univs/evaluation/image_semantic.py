@@ -82,7 +82,7 @@ class ImageSemanticEvaluator(PerVideoEvaluator):
             labels = scores.argmax(dim=0).cpu().numpy()
             packed = b""
             if self._output_dir is not None:
-                packed = pack_records(self._records(labels, sample["file_name"]))
+                packed = pack_records(self._as_records(labels, sample["file_name"]))
             self.keep(image_id, packed)
             self._confusion.add(sample["record"].label_maps.decode(0), labels, where)
 
@@ -109,7 +109,7 @@ class ImageSemanticEvaluator(PerVideoEvaluator):
             confusion.merge(part)
         return OrderedDict(sem_seg=semantic_image_percentages(confusion, self._class_names))
 
-    def _records(self, labels: np.ndarray, file_name: str) -> list[dict]:
+    def _as_records(self, labels: np.ndarray, file_name: str) -> list[dict]:
         """One ``{file_name, category_id, segmentation}`` per class that occurs."""
         present = np.unique(labels)
         masks = labels[..., None] == present

@@ -14,7 +14,9 @@ from univs.modeling.backbone import SwinTransformer
 def test_features_equal_the_original(case):
     config = mask2former_config(case)
     backbone = fill_part(build_backbone(config), "backbone.")
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (config.MODEL.PIXEL_MEAN, config.MODEL.PIXEL_STD))
+    mean, std = (
+        torch.tensor(v).view(3, 1, 1) for v in (config.MODEL.PIXEL_MEAN, config.MODEL.PIXEL_STD)
+    )
     images = [name for name in case.arrays if name.startswith("image_")]
     assert images
     for image in images:

@@ -14,7 +14,10 @@ from univs.modeling.losses.point_sampling import (
 
 @settings(deadline=None, max_examples=30)
 @given(
-    height=st.integers(1, 9), width=st.integers(1, 9), rows=st.integers(0, 4), seed=st.integers(0, 99)
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    rows=st.integers(0, 4),
+    seed=st.integers(0, 99),
 )
 def test_masks_are_sampled_as_maps_are(height, width, rows, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -209,6 +209,11 @@ def _development_entries() -> list[DatasetEntry]:
                 classes=class_table(domain),
                 domain=domain,
                 aliases=(f"{root}_dev0.01",) if domain == "ytvis21" else (),
+                page=(
+                    "https://youtube-vos.org/dataset/vis/"
+                    if domain == "ytvis21"
+                    else "https://songbai.site/ovis/"
+                ),
                 remedy=_UNPUBLISHED,
             )
         )
