@@ -16,11 +16,10 @@ import univs  # noqa: F401  chooses the Detectron2 that is imported next
 
 def setup(arguments: argparse.Namespace):
     """Read the config, and prepare output folder, logging and seed."""
+    import univs.data
     from detectron2.engine import default_setup
     from detectron2.utils import comm
     from detectron2.utils.logger import setup_logger
-
-    import univs.data
     from univs.config import load_config
     from univs.engine.trainer import use_available_device
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Time per stage and peak memory of any config's model, on CPU or GPU.
 
-python benchmarks/model_speed.py --config-file configs/mask2former/coco/panoptic/r50.yaml --size 480 864
-python benchmarks/model_speed.py --config-file configs/... --device cuda --amp --frames 5 --json out.json
+python benchmarks/model_speed.py --config-file configs/mask2former/coco/panoptic/r50.yaml
+python benchmarks/model_speed.py --config-file ... --device cuda --amp --frames 5 --json out.json
 
 Weights are random: the time of a forward pass does not depend on them. Every stage is timed over
 several repetitions in one process, after a warm-up; the median is reported.
@@ -20,11 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from detectron2.modeling import build_model
 from rich.console import Console
 from rich.table import Table
 
 import univs.modeling  # noqa: F401  registers the architectures
+from detectron2.modeling import build_model
 from univs.config import load_config
 from univs.modeling.ops import deformable_attention_backend
 from univs.modeling.targets import ClipTargets

@@ -16,7 +16,7 @@ _ROOMS = {"data", "modeling", "checkpoint", "evaluation", "visualization"}
 ALLOWED: dict[str, set[str]] = {
     "structures": set(),
     "config": set(),
-    **{room: _BASE for room in _ROOMS},
+    **dict.fromkeys(_ROOMS, _BASE),
     "tracking": _BASE | {"data", "modeling", "checkpoint"},
     "engine": _BASE | _ROOMS | {"tracking"},
     "app": _BASE | _ROOMS | {"tracking", "engine"},

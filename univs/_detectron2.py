@@ -87,7 +87,7 @@ def _check_installed() -> None:
         importlib.import_module("detectron2.layers")
     except Exception as error:
         raise Detectron2Error(
-            f"The installed detectron2 cannot be imported ({type(error).__name__}: {error}). Repair "
-            f"it (often: reinstall torchvision for this torch), or set {ENVIRONMENT_VARIABLE}="
+            f"The installed detectron2 cannot be imported ({type(error).__name__}: {error}). "
+            f"Repair it (often: reinstall torchvision for this torch), or set {ENVIRONMENT_VARIABLE}="
             "standin to use the built-in stand-in."
         ) from error

@@ -2,8 +2,8 @@
 
 A case is a folder with ``case.json`` and, usually, ``io.npz``. Its *kind* is the key ``kind`` of
 ``case.json``, or else the name of the folder, whose prefix up to an underscore also counts
-(``r50_train_sot`` is of the kinds ``r50_train_sot``, ``r50_train`` and ``r50``). Its *system* is read
-from the case as well, so that a root may be the folder of one system or of several.
+(``r50_train_sot`` is of the kinds ``r50_train_sot``, ``r50_train`` and ``r50``). Its *system* is
+read from the case as well, so that a root may be the folder of one system or of several.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Models of golden cases: built from the project's own configs, filled with deterministic weights."""
+"""Models of golden cases: built from the project's configs, filled with deterministic weights."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def numbered(case: GoldenCase, prefix: str) -> Iterator[Tensor]:
 
 
 def subsampled(tensor: Tensor, like: np.ndarray) -> Tensor:
-    """Every n-th element along each axis, so that the shape is that of the stored array ``like``."""
+    """Every n-th element along each axis, so that the shape is that of the array ``like``."""
     assert tensor.dim() == like.ndim
     steps = [-(-size // stored) for size, stored in zip(tensor.shape, like.shape, strict=True)]
     return tensor[tuple(slice(None, None, step) for step in steps)]

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from detectron2.modeling import build_model
-from reference.models import CONFIGS
 from torch import nn
 
 import univs.modeling  # noqa: F401  registers the architectures
+from detectron2.modeling import build_model
+from reference.models import CONFIGS
 from univs.config import load_config
 
 

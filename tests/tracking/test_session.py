@@ -33,7 +33,7 @@ def test_every_frame_comes_out_once_in_order(segmenter, toy_config, length):
     assert [frame.frame_index for frame in frames] == list(range(length))
     assert result.num_frames == length and result.size == SIZE
     assert all(track.size == SIZE and len(track) == length for track in result.tracks)
-    assert [t.score for t in result.tracks] == sorted((t.score for t in result.tracks))[::-1]
+    assert [t.score for t in result.tracks] == sorted(t.score for t in result.tracks)[::-1]
 
 
 def test_masks_of_frames_and_of_the_video_agree(segmenter):

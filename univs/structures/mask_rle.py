@@ -12,7 +12,6 @@ from typing import TypedDict
 import numpy as np
 from pycocotools import mask as coco_mask
 
-
 _MOST_AREAS = 255  # pycocotools counts the masks of one call in a byte
 
 

@@ -12,17 +12,17 @@ from univs.modeling.decoder.masked_attention import attention_mask, open_empty_r
 
 
 def decoder_of(kind, **options):
-    arguments = dict(
-        num_classes=3,
-        hidden_dim=16,
-        num_queries=5,
-        nheads=2,
-        dim_feedforward=32,
-        dec_layers=4,
-        pre_norm=False,
-        mask_dim=8,
-        enforce_input_project=False,
-    )
+    arguments = {
+        "num_classes": 3,
+        "hidden_dim": 16,
+        "num_queries": 5,
+        "nheads": 2,
+        "dim_feedforward": 32,
+        "dec_layers": 4,
+        "pre_norm": False,
+        "mask_dim": 8,
+        "enforce_input_project": False,
+    }
     torch.manual_seed(0)
     return kind(16, **(arguments | options)).eval()
 

@@ -66,16 +66,16 @@ def test_costs_matches_losses_and_gradients_equal_the_original(case):
         case.check(f"grad_masks_{index}", masks[index].grad)
 
 
-CONFIG = dict(
-    CLASS_WEIGHT=2.0,
-    MASK_WEIGHT=5.0,
-    DICE_WEIGHT=5.0,
-    NO_OBJECT_WEIGHT=0.1,
-    TRAIN_NUM_POINTS=64,
-    OVERSAMPLE_RATIO=3.0,
-    IMPORTANCE_SAMPLE_RATIO=0.75,
-    NUM_CLASSES=4,
-)
+CONFIG = {
+    "CLASS_WEIGHT": 2.0,
+    "MASK_WEIGHT": 5.0,
+    "DICE_WEIGHT": 5.0,
+    "NO_OBJECT_WEIGHT": 0.1,
+    "TRAIN_NUM_POINTS": 64,
+    "OVERSAMPLE_RATIO": 3.0,
+    "IMPORTANCE_SAMPLE_RATIO": 0.75,
+    "NUM_CLASSES": 4,
+}
 
 
 def clip_head(batch: int, queries: int, frames: int) -> QueryPredictions:

@@ -60,9 +60,14 @@ def test_reference_points_are_cell_centres():
 
 
 def test_runs_in_float32_under_autocast():
-    config = dict(
-        NHEADS=2, TRANSFORMER_ENC_LAYERS=1, CONVS_DIM=32, MASK_DIM=16, NORM="GN", COMMON_STRIDE=4
-    )
+    config = {
+        "NHEADS": 2,
+        "TRANSFORMER_ENC_LAYERS": 1,
+        "CONVS_DIM": 32,
+        "MASK_DIM": 16,
+        "NORM": "GN",
+        "COMMON_STRIDE": 4,
+    }
     decoder = decoder_of(config, dict.fromkeys(STRIDES, 8))
     features = {
         name: torch.randn(2, 8, 64 // stride, 32 // stride, dtype=torch.bfloat16)

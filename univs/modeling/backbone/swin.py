@@ -1,4 +1,4 @@
-"""Swin Transformer as a backbone of dense prediction (Liu et al. 2021), published parameter names."""
+"""Swin Transformer as a backbone (Liu et al. 2021), with the published parameter names."""
 
 from __future__ import annotations
 
@@ -259,8 +259,8 @@ class SwinTransformer(Backbone):
             qkv_bias: whether queries, keys and values have a bias.
             drop_path_rate: stochastic depth of the last block, rising linearly from 0.
             patch_norm: whether the patch embedding is normalised.
-            pretrain_img_size: side of the pre-training images in pixels; gives the model an absolute
-                position embedding of their size, or None for a model without one.
+            pretrain_img_size: side of the pre-training images in pixels; gives the model an
+                absolute position embedding of their size, or None for a model without one.
             out_features: stages to return, out of ``res2`` ... ``res5``.
             freeze_at: 1 freezes the patch embedding, n >= 2 also stages 0 ... n - 2.
         """

@@ -113,8 +113,8 @@ class MSDeformAttn(nn.Module):
         """
         Args:
             query: ``(N, Q, C)``.
-            reference_points: ``(N, Q, L, 2)`` points (x, y), or ``(N, Q, L, 4)`` boxes (x, y, w, h),
-                in units of the level's size.
+            reference_points: ``(N, Q, L, 2)`` points (x, y), or ``(N, Q, L, 4)`` boxes
+                (x, y, w, h), in units of the level's size.
             value: ``(N, S, C)``, the levels' tokens one after another.
             spatial_shapes: ``(H, W)`` of each level.
             padding_mask: bool ``(N, S)``, True for tokens whose value counts as 0.
