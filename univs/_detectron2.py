@@ -88,6 +88,6 @@ def _check_installed() -> None:
     except Exception as error:
         raise Detectron2Error(
             f"The installed detectron2 cannot be imported ({type(error).__name__}: {error}). "
-            f"Repair it (often: reinstall torchvision for this torch), or set {ENVIRONMENT_VARIABLE}="
-            "standin to use the built-in stand-in."
+            "Repair it (often: reinstall torchvision for this torch), or set "
+            f"{ENVIRONMENT_VARIABLE}=standin to use the built-in stand-in."
         ) from error
