@@ -13,7 +13,7 @@ if [ -n "$USER_VIDEO" ] && [ ! -e "$USER_VIDEO" ]; then
 fi
 
 echo "1/4 Making toy videos"
-"$PYTHON" -m univs.data.toy --layouts ytvis
+"$PYTHON" -m univs.data.toy --layouts ytvis --train-videos 300
 
 echo "2/4 Training, and scoring on held-back videos"
 "$PYTHON" train_net.py --config-file "$CONFIG" --resume OUTPUT_DIR "$OUTPUT"

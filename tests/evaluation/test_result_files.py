@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from univs.evaluation.result_files import (
@@ -22,6 +22,7 @@ ENTRIES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(ENTRIES, max_size=6), st.integers(1, 40), st.sampled_from([None, 1]))
 def test_streamed_list_equals_json(tmp_path_factory, entries, chunk_size, indent):
     path = tmp_path_factory.mktemp("list") / "list.json"

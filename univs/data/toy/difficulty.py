@@ -43,7 +43,7 @@ class ToyDifficulty:
     """
 
     num_objects: tuple[int, int] = (2, 4)
-    object_size: Range = (0.3, 0.5)
+    object_size: Range = (0.34, 0.56)
     stretch: float = 0.25
     growth: float = 0.3
     rotation: float = 1.6
@@ -53,7 +53,7 @@ class ToyDifficulty:
     max_overlap: float = 0.3
     same_class: float = 0.25
     same_look: float = 0.2
-    typical_paint: float = 0.8
+    typical_paint: float = 0.85
     crossing: float = 0.15
     occluder: float = 0.0
     camera_shift: float = 0.2
