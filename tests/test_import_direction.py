@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "univs"
 
 _BASE = {"structures", "config"}
-_ROOMS = {"data", "modeling", "checkpoint", "evaluation", "visualization"}
+_ROOMS = ("data", "modeling", "checkpoint", "evaluation", "visualization")
 
 # Indexed by room: the rooms it may import besides itself.
 ALLOWED: dict[str, set[str]] = {
@@ -18,8 +18,8 @@ ALLOWED: dict[str, set[str]] = {
     "config": set(),
     **dict.fromkeys(_ROOMS, _BASE),
     "tracking": _BASE | {"data", "modeling", "checkpoint"},
-    "engine": _BASE | _ROOMS | {"tracking"},
-    "app": _BASE | _ROOMS | {"tracking", "engine"},
+    "engine": _BASE | {*_ROOMS, "tracking"},
+    "app": _BASE | {*_ROOMS, "tracking", "engine"},
 }
 
 

@@ -35,15 +35,15 @@ def datasets(tmp_path_factory) -> Path:
         num_train_videos=4,
         num_val_videos=2,
         num_frames=4,
-        layouts=("ytvis",),
+        layouts=("ytvis", "coco"),
         progress=False,
     )
     return root
 
 
-def run(datasets: Path, *arguments: object) -> subprocess.CompletedProcess:
+def run(datasets: Path, *arguments: object, config: Path = CONFIG) -> subprocess.CompletedProcess:
     environment = {**os.environ, "UNIVS_DATASETS": str(datasets), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "train_net.py", "--config-file", str(CONFIG)]
+    command = [sys.executable, "train_net.py", "--config-file", str(config)]
     return subprocess.run(
         [*command, *map(str, arguments)],
         cwd=REPOSITORY,
@@ -91,6 +91,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one_and_is_evaluated_alike(datase
     assert [row.split("copypaste")[1] for row in rows] == strip
     results = whole / "inference" / "toy_ytvis_val" / "results.json"
     assert isinstance(json.loads(results.read_text()), list)
+
+
+@pytest.mark.slow
+def test_the_image_model_trains_and_is_evaluated(datasets, tmp_path):
+    config = CONFIG.with_name("mask2former_image.yaml")
+    small = [*SMALL, "INPUT.IMAGE_SIZE", 64, "OUTPUT_DIR", tmp_path]
+    result = run(datasets, *small, config=config)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert average_precision(result.stdout + result.stderr)
 
 
 @pytest.mark.parametrize(
