@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     root = config.getoption("--golden")
     if not root.is_dir():
         raise pytest.UsageError(f"--golden {root}: no such folder")
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # As in a background job of a shell; some tests interrupt themselves and their children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)  # golden values were made with one thread; workers share the cores
 
 

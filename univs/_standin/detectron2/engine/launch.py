@@ -99,3 +99,6 @@ def _distributed_worker(
     # Before the first collective call: processes start at different times.
     comm.synchronize()
     main_func(*args)
+    # The process that hosts the store must not leave before the others are done with it.
+    comm.synchronize()
+    dist.destroy_process_group()
