@@ -4,9 +4,6 @@
 #   sh tools/quickstart.sh my.mp4       then your own video (or folder of images), too
 . "$(dirname "$0")/environment.sh"
 
-# Threads that wait must not keep the cores of the data loader busy.
-export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
-
 CONFIG=configs/toy/mask2former_video.yaml
 OUTPUT=${OUTPUT:-output/quickstart}
 USER_VIDEO=${1:-}

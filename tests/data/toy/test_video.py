@@ -111,7 +111,7 @@ def test_most_objects_have_the_paint_of_their_class_and_any_texture() -> None:
         paints += zip(categories, video.paints, strict=True)
         textures |= set(zip(categories, video.textures, strict=True))
     typical = np.mean([paint == TYPICAL_PAINTS[category] for category, paint in paints])
-    assert 0.7 < typical < 0.95
+    assert 0.85 < typical < 1.0
     assert len(textures) == len(THING_CLASSES) * len(TEXTURES)
 
 

@@ -49,11 +49,11 @@ class ToyDifficulty:
     rotation: float = 1.6
     deformation: float = 0.04
     travel: Range = (0.15, 0.8)
-    enter_or_leave: float = 0.2
-    max_overlap: float = 0.3
+    enter_or_leave: float = 0.15
+    max_overlap: float = 0.25
     same_class: float = 0.25
     same_look: float = 0.2
-    typical_paint: float = 0.85
+    typical_paint: float = 0.95
     crossing: float = 0.15
     occluder: float = 0.0
     camera_shift: float = 0.2
