@@ -36,10 +36,12 @@ def test_every_frame_comes_out_once_in_order(segmenter, toy_config, length):
     assert [t.score for t in result.tracks] == sorted(t.score for t in result.tracks)[::-1]
 
 
-def test_masks_of_frames_and_of_the_video_agree(segmenter):
+def test_masks_of_frames_and_of_the_video_agree(segmenter, toy_config):
     with segmenter.session() as session:
-        frames = [result for frame in video(4) for result in session.push(frame)]
+        clip = video(toy_config.TEST.CLIP_LENGTH)
+        frames = [result for frame in clip for result in session.push(frame)]
         result = session.finish()
+    assert len(frames) == len(clip)
     for track in result.tracks:
         for frame in frames:
             shown = [s.rle for s in frame.segments if s.track_id == track.id]
