@@ -24,8 +24,7 @@ from univs.data import build_test_loader, build_train_loader
 from univs.engine.optimizer import build_optimizer
 from univs.engine.video_inference import VideoInference
 from univs.evaluation.build import build_evaluator
-from univs.modeling.meta_arch import TarViS, VideoMaskFormer, Vita
-from univs.tracking.segmenter import class_names
+from univs.tracking.segmenter import class_names, is_video_model
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +74,7 @@ class Trainer(DefaultTrainer):
     def inference_function(cls, cfg, model: nn.Module) -> Callable:
         """What is called with every sample of a test loader: videos go through sessions."""
         network = getattr(model, "module", model)  # inside of DistributedDataParallel
-        is_video_model = isinstance(network, VideoMaskFormer | Vita | TarViS)  # a Genvis is a Vita
-        return VideoInference(network, cfg) if is_video_model else model
+        return VideoInference(network, cfg) if is_video_model(network) else model
 
     @classmethod
     def test(cls, cfg, model: nn.Module, evaluators: list | None = None) -> OrderedDict:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from detectron2.data import MetadataCatalog
+from univs.engine.record_targets import targets_of, task_of
 from univs.structures import VideoResult
 from univs.tracking import Segmenter
 
@@ -25,8 +27,24 @@ class VideoInference:
         return [self.segment(sample) for sample in samples]
 
     def segment(self, sample: dict) -> VideoResult:
-        """Segment one video, one frame in memory at a time."""
-        with self.segmenter.session(one_category_per_track=False) as session:
-            for frame in sample["record"].frames:
+        """Segment one video, one frame in memory at a time, with the targets its dataset gives.
+
+        Raises:
+            ValueError: the model cannot do what the dataset asks for.
+        """
+        record = sample["record"]
+        evaluator_type = MetadataCatalog.get(record.dataset).get("evaluator_type", "")
+        task = task_of(evaluator_type, record)
+        if task not in self.segmenter.tasks:
+            raise ValueError(
+                f"{record.dataset} asks for the task {task}, but the model does only "
+                f"{', '.join(self.segmenter.tasks)}: change DATASETS.TEST or the model"
+            )
+        with self.segmenter.session(
+            task, vocabulary=record.dataset, one_category_per_track=False
+        ) as session:
+            for target in targets_of(task, record):
+                session.add(target)
+            for frame in record.frames:
                 session.push(frame)
             return session.finish()

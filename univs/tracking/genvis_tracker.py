@@ -7,7 +7,12 @@ import torch
 from univs.modeling.decoder.genvis import InstancePrototypes
 from univs.modeling.meta_arch import Genvis
 from univs.structures import FrameResult
-from univs.tracking.instance_session import InstanceSession, class_probabilities
+from univs.tracking.instance_session import (
+    InstanceSession,
+    check_instance_task,
+    class_probabilities,
+    instance_options,
+)
 from univs.tracking.instance_tracks import InstanceTracks
 
 
@@ -36,6 +41,10 @@ class GenvisSession(InstanceSession):
         super().reset()
         self._prototypes: InstancePrototypes | None = None
 
+    @property
+    def latency(self) -> int:
+        return self.model.clip_length - 1
+
     def _advance(self) -> list[FrameResult]:
         return self.flush() if len(self._waiting) == self.model.clip_length else []
 
@@ -55,3 +64,15 @@ class GenvisSession(InstanceSession):
         for mask_logits in prediction.mask_logits[present].unbind(1):
             self._tracks.add_frame(present, mask_logits)
         return self._frame_results(first)
+
+
+def open_session(
+    model: Genvis, cfg, *, task: str | None, vocabulary: str | None, one_category_per_track: bool
+) -> GenvisSession:
+    """A session as the config says; see :meth:`~univs.tracking.segmenter.Segmenter.session`."""
+    check_instance_task(task, "GenVIS")
+    return GenvisSession(
+        model,
+        mask_threshold=cfg.TEST.MASK_SCORE_THRESHOLD,
+        **instance_options(cfg, one_category_per_track),
+    )

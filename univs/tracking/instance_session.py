@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from types import TracebackType
+from abc import abstractmethod
 
 import numpy as np
 import torch
@@ -12,19 +11,14 @@ from torch import Tensor
 from univs.structures import FrameResult, VideoResult
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.instance_tracks import InstanceTracks
+from univs.tracking.session import Session, check_frame
 
 
-class InstanceSession(ABC):
-    """One video being segmented: frames go in, results come out as soon as they can.
+class InstanceSession(Session):
+    """Video instance segmentation of one video by object queries.
 
     Subclasses say in :meth:`flush` what becomes of frames that wait, and when there are enough of
     them. They set ``_tracks`` and ``_class_scores`` before :meth:`finish` needs them.
-
-    >>> with segmenter.session() as session:
-    ...     for frame in frames:
-    ...         for result in session.push(frame): ...
-    ...     for result in session.flush(): ...
-    ...     video = session.finish()
     """
 
     def __init__(
@@ -41,49 +35,24 @@ class InstanceSession(ABC):
         self.one_category_per_track = one_category_per_track
         self.reset()
 
-    def __enter__(self) -> InstanceSession:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.reset()
-
     def reset(self) -> None:
         """Forget the video."""
-        self.num_frames = 0  # pushed so far
+        self._num_frames = 0
         self._frame_size: FrameSize | None = None
         self._waiting: list[Tensor] = []  # frames at the size of the network's input
         self._tracks: InstanceTracks | None = None
         self._class_scores: Tensor | None = None  # Q K
 
+    @property
+    def num_frames(self) -> int:
+        """Frames pushed so far."""
+        return self._num_frames
+
     def push(self, frame: np.ndarray) -> list[FrameResult]:
-        """Give the next frame.
-
-        Args:
-            frame: RGB uint8 ``(H, W, 3)``, the same size for the whole video.
-
-        Returns:
-            results that became final, in the order of frames; often none.
-
-        Raises:
-            ValueError: the frame is not such an array, or its size changed.
-        """
-        frame = np.asarray(frame)
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-            raise ValueError(
-                f"frame {self.num_frames} must be uint8 [H, W, 3] RGB, got {frame.dtype} "
-                f"{list(frame.shape)}"
-            )
+        """Give the next frame; see :meth:`~univs.tracking.session.Session.push`."""
+        known = None if self._frame_size is None else self._frame_size.original
+        frame = check_frame(frame, self.num_frames, known)
         size = frame.shape[:2]
-        if self._frame_size is not None and size != self._frame_size.original:
-            raise ValueError(
-                f"frame {self.num_frames} has size {size}, the video has "
-                f"{self._frame_size.original}: start a new session or resize the frame"
-            )
         return self.push_resized(self._size_of_frames(size).resize(frame), size)
 
     def push_resized(self, frame: Tensor, original_size: tuple[int, int]) -> list[FrameResult]:
@@ -95,7 +64,7 @@ class InstanceSession(ABC):
         """
         self._frame_size = self._size_of_frames(original_size)
         self._waiting.append(frame)
-        self.num_frames += 1
+        self._num_frames += 1
         return self._advance()
 
     def _size_of_frames(self, original: tuple[int, int]) -> FrameSize:
@@ -137,3 +106,26 @@ class InstanceSession(ABC):
 def class_probabilities(class_logits: Tensor) -> Tensor:
     """``(Q, K + 1)`` logits -> probabilities ``(Q, K)`` of all classes but "no object"."""
     return torch.softmax(class_logits.float(), dim=-1)[:, :-1]
+
+
+def check_instance_task(task: str | None, system: str) -> None:
+    """Refuse what models that only segment the instances of their categories cannot do.
+
+    Raises:
+        ValueError: the task is another one.
+    """
+    if task not in (None, "vis"):
+        raise ValueError(
+            f"{system} does video instance segmentation (vis) only, not {task!r}: use a UniVS or "
+            "TarViS model for it"
+        )
+
+
+def instance_options(cfg, one_category_per_track: bool) -> dict:
+    """Arguments of :class:`InstanceSession` by name."""
+    return {
+        "min_size": cfg.INPUT.MIN_SIZE_TEST,
+        "max_size": cfg.INPUT.MAX_SIZE_TEST,
+        "max_tracks": cfg.TEST.DETECTIONS_PER_IMAGE,
+        "one_category_per_track": one_category_per_track,
+    }

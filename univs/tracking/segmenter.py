@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,14 +13,29 @@ from detectron2.data import MetadataCatalog
 from detectron2.modeling import build_model
 from univs.checkpoint import load_weights
 from univs.config import load_config
-from univs.config.tarvis import thing_classes_of
 from univs.data import register_datasets
-from univs.modeling.meta_arch import Genvis, TarViS, Vita
-from univs.tracking.genvis_tracker import GenvisSession
-from univs.tracking.instance_session import InstanceSession
-from univs.tracking.session import VideoSession
-from univs.tracking.tarvis_session import TarVisSession
-from univs.tracking.vita_tracker import VitaSession
+from univs.modeling.meta_arch import Genvis, TarViS, VideoMaskFormer, Vita
+from univs.structures import Target, VideoResult
+from univs.tracking import (
+    genvis_tracker,
+    tarvis_session,
+    video_session,
+    vita_tracker,
+)
+from univs.tracking.session import CATEGORY_TASKS, TASKS, Session
+
+# How to open a session, and the tasks, by meta-architecture; the first that fits counts.
+_SYSTEMS: tuple[tuple[type, Callable[..., Session], tuple[str, ...]], ...] = (
+    (Genvis, genvis_tracker.open_session, ("vis",)),  # before Vita, which it derives from
+    (Vita, vita_tracker.open_session, ("vis",)),
+    (VideoMaskFormer, video_session.open_session, ("vis",)),
+    (TarViS, tarvis_session.open_session, ("vis", "vps", "vss", "vos", "pet")),
+)
+
+
+def is_video_model(model: nn.Module) -> bool:
+    """Whether there are sessions for a model."""
+    return any(isinstance(model, system) for system, _, _ in _SYSTEMS)
 
 
 class Segmenter:
@@ -28,6 +44,7 @@ class Segmenter:
     Attributes:
         model: the network, in evaluation mode.
         class_names: name of each contiguous category.
+        tasks: what the model can be asked for: ``"vis"``, ``"vos"``, ...
     """
 
     def __init__(self, model: nn.Module, cfg, class_names: Sequence[str]) -> None:
@@ -36,59 +53,74 @@ class Segmenter:
             model: the network.
             cfg: its config, of which ``INPUT`` and ``TEST`` say how videos are fed.
             class_names: name of each contiguous category.
+
+        Raises:
+            ValueError: the model is none for videos.
         """
+        if not is_video_model(model):
+            raise ValueError(f"a {type(model).__name__} segments images, not videos")
         self.model = model.eval()
         self.class_names = list(class_names)
-        self._session_class, self._session_options = _session(self.model, cfg)
+        self._cfg = cfg
+        self._open_session, self.tasks = next(
+            (opener, tasks) for system, opener, tasks in _SYSTEMS if isinstance(model, system)
+        )
 
-    def session(self, *, one_category_per_track: bool = True) -> VideoSession | InstanceSession:
+    def session(
+        self,
+        task: str | None = None,
+        *,
+        vocabulary: str | None = None,
+        one_category_per_track: bool = True,
+    ) -> Session:
         """Begin a video.
 
         Args:
+            task: one of ``tasks``; what the config was made for by default.
+            vocabulary: name of the class list to look for, for models that know several.
             one_category_per_track: see :func:`~univs.tracking.instance_tracks.best_pairs`.
 
-        Returns:
-            the session of the model's meta-architecture; all have the verbs ``push``, ``flush``,
-            ``finish`` and ``reset``, and all are context managers.
+        Raises:
+            ValueError: the model cannot do this task, or does not know the class list.
         """
-        return self._session_class(
-            self.model, one_category_per_track=one_category_per_track, **self._session_options
+        if task is not None and task not in TASKS:
+            raise ValueError(f"there is no task {task!r}: choose one of {', '.join(TASKS)}")
+        return self._open_session(
+            self.model,
+            self._cfg,
+            task=task,
+            vocabulary=vocabulary,
+            one_category_per_track=one_category_per_track,
         )
 
+    def segment(
+        self,
+        frames: Iterable[np.ndarray],
+        *,
+        task: str | None = None,
+        targets: Sequence[Target] = (),
+        vocabulary: str | None = None,
+    ) -> VideoResult:
+        """Segment a whole video.
 
-def _session(model: nn.Module, cfg) -> tuple[type, dict]:
-    """Class of the sessions of a model, and what the config says about them."""
-    options = {
-        "min_size": cfg.INPUT.MIN_SIZE_TEST,
-        "max_size": cfg.INPUT.MAX_SIZE_TEST,
-        "max_tracks": cfg.TEST.DETECTIONS_PER_IMAGE,
-    }
-    if isinstance(model, Genvis):  # which is a Vita, too
-        return GenvisSession, {**options, "mask_threshold": cfg.TEST.MASK_SCORE_THRESHOLD}
-    if isinstance(model, Vita):
-        return VitaSession, {
-            **options,
-            "chunk_length": cfg.MODEL.VITA.TEST_RUN_CHUNK_SIZE,
-            "num_cached_frames": cfg.MODEL.VITA.TEST_CACHE_FRAMES,
-        }
-    if isinstance(model, TarViS):
-        tarvis = cfg.MODEL.TARVIS
-        return TarVisSession, {
-            **options,
-            "clip_length": cfg.TEST.CLIP_LENGTH,
-            "overlap": tarvis.TEST.FRAME_OVERLAP,
-            "vocabulary": tarvis.TEST.VOCABULARY,
-            "thing_classes": thing_classes_of(cfg, tarvis.TEST.VOCABULARY),
-            "max_tracks_per_clip": tarvis.TEST.MAX_TRACKS_PER_CLIP,
-            "score_threshold": tarvis.TEST.TRACK_SCORE_THRESHOLD,
-            "iou_threshold": tarvis.TEST.ASSOCIATION_IOU,
-            "published": tarvis.PUBLISHED_BEHAVIOUR,
-        }
-    return VideoSession, {
-        **options,
-        "clip_length": cfg.TEST.CLIP_LENGTH or cfg.INPUT.SAMPLING_FRAME_NUM,
-        "mask_threshold": cfg.TEST.MASK_SCORE_THRESHOLD,
-    }
+        Args:
+            frames: RGB uint8 ``(H, W, 3)`` each: an opened video or camera of
+                :func:`univs.open_source`, an array, or any iterator. One frame is held at a time.
+            task: see :meth:`session`; with targets and without task, that of the targets.
+            targets: what to follow.
+            vocabulary: see :meth:`session`.
+
+        Raises:
+            ValueError: there are no frames, a target does not fit, or see :meth:`session`.
+        """
+        if task in CATEGORY_TASKS and targets and len(self.tasks) == 1:
+            raise ValueError(f"this model does {task} only and cannot follow targets")
+        with self.session(task, vocabulary=vocabulary) as session:
+            for target in targets:
+                session.add(target)
+            for frame in frames:
+                session.push(frame)
+            return session.finish()
 
 
 def load(

@@ -1,60 +1,142 @@
-"""Sessions of :class:`~univs.modeling.meta_arch.VideoMaskFormer`: queries matched clip by clip."""
+"""What one video looks like while it is being segmented, whatever the system and the task."""
 
 from __future__ import annotations
 
-from torch import nn
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import NoReturn, TypeVar
 
-from univs.structures import FrameResult
-from univs.tracking.instance_session import InstanceSession, class_probabilities
-from univs.tracking.instance_tracks import InstanceTracks
-from univs.tracking.query_tracker import QueryTracker
+import numpy as np
+
+from univs.structures import FrameResult, Target, VideoResult
+
+# What can be asked of a video. The first three look for categories, the others follow what is
+# given with `Session.add`.
+CATEGORY_TASKS = ("vis", "vps", "vss")
+TARGET_TASKS = ("vos", "pvos", "refvos", "pet")
+TASKS = (*CATEGORY_TASKS, *TARGET_TASKS)
+
+_Self = TypeVar("_Self", bound="Session")
 
 
-class VideoSession(InstanceSession):
-    """Video instance segmentation of one video, clip by clip.
+class Session(ABC):
+    """One video: frames go in, results come out as soon as nothing can change them any more.
 
-    Frames wait until a clip is complete; then all their results are final but for the scores, which
-    average over the video. What grows with the video is the run-length masks of the result only.
+    >>> with segmenter.session(task="vos") as session:
+    ...     session.add(MaskTarget(id=1, mask=mask))
+    ...     for frame in frames:
+    ...         for result in session.push(frame): ...
+    ...     for result in session.flush(): ...
+    ...     video = session.finish()
+
+    All state of a video lives here; the model keeps none, so sessions of one model do not disturb
+    one another. Leaving the ``with`` block forgets the video.
     """
 
-    def __init__(
-        self, model: nn.Module, *, clip_length: int, mask_threshold: float, **options
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        """
-        Args:
-            model: see :class:`~univs.modeling.meta_arch.VideoMaskFormer`.
-            clip_length: frames per clip; results come with that latency.
-            mask_threshold: a query whose best class has a lower probability in a clip has no mask
-                there.
-            options: see :class:`~univs.tracking.instance_session.InstanceSession`.
-        """
-        if clip_length < 1:
-            raise ValueError(f"clip_length must be at least 1, got {clip_length}")
-        self.model = model
-        self.clip_length = clip_length
-        self.mask_threshold = mask_threshold
-        super().__init__(**options)
+        self.reset()
 
+    @property
+    @abstractmethod
+    def num_frames(self) -> int:
+        """Frames pushed so far."""
+
+    @property
+    @abstractmethod
+    def latency(self) -> int | None:
+        """The most frames that must follow a frame before its result comes; None: all of them."""
+
+    @abstractmethod
     def reset(self) -> None:
-        """Forget the video."""
-        super().reset()
-        self._tracker = QueryTracker()
+        """Forget the video and its targets."""
 
-    def _advance(self) -> list[FrameResult]:
-        return self.flush() if len(self._waiting) == self.clip_length else []
+    @abstractmethod
+    def push(self, frame: np.ndarray) -> list[FrameResult]:
+        """Give the next frame.
 
+        Args:
+            frame: RGB uint8 ``(H, W, 3)``, the same size for the whole video.
+
+        Returns:
+            results that became final, in the order of frames; often none.
+
+        Raises:
+            ValueError: the frame is not such an array, or its size changed. The session is as
+                before.
+        """
+
+    @abstractmethod
     def flush(self) -> list[FrameResult]:
-        """Segment the frames that wait for their clip to be complete as a shorter clip."""
-        if not self._waiting:
-            return []
-        prediction = self._tracker.update(self.model.predict_clip(self._waiting))
-        self._waiting = []
-        self._class_scores = self._tracker.class_scores
-        if self._tracks is None:
-            self._tracks = InstanceTracks(self._frame_size, len(prediction.queries))
-        confidence = class_probabilities(prediction.class_logits).amax(1)  # Q
-        present = (confidence >= self.mask_threshold).nonzero().flatten()
-        first = self._tracks.num_frames
-        for mask_logits in prediction.mask_logits[present].unbind(1):
-            self._tracks.add_frame(present, mask_logits)
-        return self._frame_results(first)
+        """Segment the frames that wait without waiting for more."""
+
+    @abstractmethod
+    def finish(self) -> VideoResult:
+        """The result of the whole video; frames that still wait are flushed.
+
+        Raises:
+            ValueError: no frame was given.
+        """
+
+    def add(self, target: Target) -> None:
+        """Follow one more target, from the frame it is given in.
+
+        Raises:
+            ValueError: its frame was segmented already, its id is taken, or this session does not
+                take such targets.
+        """
+        self._takes_no_targets()
+
+    def refine(self, target_id: int, target: Target) -> None:
+        """Correct a target that is being followed: what ``target`` shows replaces its mask there.
+
+        Raises:
+            ValueError: there is no such target, or :meth:`add` would refuse it.
+        """
+        self._takes_no_targets()
+
+    def remove(self, target_id: int) -> None:
+        """Stop following a target. Its masks so far stay in the result.
+
+        Raises:
+            ValueError: there is no such target.
+        """
+        self._takes_no_targets()
+
+    def _takes_no_targets(self) -> NoReturn:
+        raise ValueError(
+            f"a {type(self).__name__} looks for the categories it was trained on and takes no "
+            "targets: use a UniVS or TarViS model with one of the tasks "
+            f"{', '.join(TARGET_TASKS)}"
+        )
+
+
+def check_frame(frame: np.ndarray, index: int, size: tuple[int, int] | None) -> np.ndarray:
+    """A frame as an array, if it fits the video.
+
+    Args:
+        frame: RGB uint8 ``(H, W, 3)``.
+        index: its index in the video.
+        size: height and width of the frames before; None if it is the first one.
+
+    Raises:
+        ValueError: it is not such an array, or has another size.
+    """
+    frame = np.asarray(frame)
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise ValueError(
+            f"frame {index} must be uint8 [H, W, 3] RGB, got {frame.dtype} {list(frame.shape)}"
+        )
+    if size is not None and frame.shape[:2] != tuple(size):
+        raise ValueError(
+            f"frame {index} has size {frame.shape[:2]}, the video has {tuple(size)}: start a new "
+            "session or resize the frame"
+        )
+    return frame

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import numpy as np
 
+from univs.config.tarvis import thing_classes_of
 from univs.modeling.meta_arch.tarvis import TarViS
 from univs.structures import FrameResult, MaskTarget, PointTarget, VideoResult
+from univs.tracking.session import Session
 from univs.tracking.tarvis_objects import ObjectTask
 from univs.tracking.tarvis_tasks import InstanceTask, PanopticTask, Task
 from univs.tracking.tarvis_tracker import TarVisTracker
 
 
-class TarVisSession:
+class TarVisSession(Session):
     """Segments one video: instances, panoptic segments, or objects that are given with ``add``.
 
     Several tasks on the same features are the business of
@@ -75,17 +75,6 @@ class TarVisSession:
         self.one_category_per_track = one_category_per_track
         self.reset()
 
-    def __enter__(self) -> TarVisSession:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.reset()
-
     def reset(self) -> None:
         """Forget the video and its targets."""
         self.task = self._new_task()
@@ -113,6 +102,10 @@ class TarVisSession:
     def num_frames(self) -> int:
         """Frames pushed so far."""
         return self._tracker.num_frames
+
+    @property
+    def latency(self) -> int:
+        return self._tracker_options["clip_length"] - 1
 
     def add(self, target: MaskTarget | PointTarget) -> None:
         """Give an object, before its frame is pushed.
@@ -171,3 +164,29 @@ class TarVisSession:
         frames = range(self._num_given, stop)
         self._num_given = max(self._num_given, stop)
         return [self.task.frame_result(frame, self._tracker.frame_size) for frame in frames]
+
+
+def open_session(
+    model: TarViS, cfg, *, task: str | None, vocabulary: str | None, one_category_per_track: bool
+) -> TarVisSession:
+    """A session as the config says; see :meth:`~univs.tracking.segmenter.Segmenter.session`.
+
+    Given objects need no vocabulary, so the tasks "vos" and "pet" leave that of the config aside.
+    """
+    tarvis = cfg.MODEL.TARVIS
+    vocabulary = "" if task in ("vos", "pet") else vocabulary or tarvis.TEST.VOCABULARY
+    return TarVisSession(
+        model,
+        clip_length=cfg.TEST.CLIP_LENGTH,
+        overlap=tarvis.TEST.FRAME_OVERLAP,
+        min_size=cfg.INPUT.MIN_SIZE_TEST,
+        max_size=cfg.INPUT.MAX_SIZE_TEST,
+        vocabulary=vocabulary,
+        thing_classes=thing_classes_of(cfg, vocabulary),
+        max_tracks=cfg.TEST.DETECTIONS_PER_IMAGE,
+        max_tracks_per_clip=tarvis.TEST.MAX_TRACKS_PER_CLIP,
+        score_threshold=tarvis.TEST.TRACK_SCORE_THRESHOLD,
+        iou_threshold=tarvis.TEST.ASSOCIATION_IOU,
+        published=tarvis.PUBLISHED_BEHAVIOUR,
+        one_category_per_track=one_category_per_track,
+    )

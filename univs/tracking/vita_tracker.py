@@ -10,7 +10,12 @@ from torch import Tensor
 from univs.modeling.meta_arch import Vita
 from univs.structures import FrameResult
 from univs.tracking.frame_store import FrameStore
-from univs.tracking.instance_session import InstanceSession, class_probabilities
+from univs.tracking.instance_session import (
+    InstanceSession,
+    check_instance_task,
+    class_probabilities,
+    instance_options,
+)
 from univs.tracking.instance_tracks import InstanceTracks, best_pairs
 
 
@@ -49,6 +54,10 @@ class VitaSession(InstanceSession):
         self._store = FrameStore()
         self._tokens: list[Tensor] = []  # frame queries (T, fQ, C) of consecutive frames
         self._cached: list[Tensor] = []  # mask features (T, C_mask, h, w) of the first frames
+
+    @property
+    def latency(self) -> None:
+        return None
 
     def push_resized(self, frame: Tensor, original_size: tuple[int, int]) -> list[FrameResult]:
         if self._tracks is not None:
@@ -107,3 +116,16 @@ class VitaSession(InstanceSession):
             yield self._cached.pop(0)
         for frames in self._store.batches(self.chunk_length):
             yield self.model.mask_features(frames)
+
+
+def open_session(
+    model: Vita, cfg, *, task: str | None, vocabulary: str | None, one_category_per_track: bool
+) -> VitaSession:
+    """A session as the config says; see :meth:`~univs.tracking.segmenter.Segmenter.session`."""
+    check_instance_task(task, "VITA")
+    return VitaSession(
+        model,
+        chunk_length=cfg.MODEL.VITA.TEST_RUN_CHUNK_SIZE,
+        num_cached_frames=cfg.MODEL.VITA.TEST_CACHE_FRAMES,
+        **instance_options(cfg, one_category_per_track),
+    )
