@@ -41,7 +41,7 @@ class VideoInference:
                 f"{', '.join(self.segmenter.tasks)}: change DATASETS.TEST or the model"
             )
         with self.segmenter.session(
-            task, vocabulary=record.dataset, one_category_per_track=False
+            task, vocabulary=record.domain, one_category_per_track=False
         ) as session:
             for target in targets_of(task, record):
                 session.add(target)

@@ -49,7 +49,8 @@ def test_costs_matches_losses_and_gradients_equal_the_original(case):
     heads = [head_of(*pair) for pair in zip(logits, masks, strict=True)]
     with random_pinned():
         matches = criterion.matcher(heads, targets)
-        costs = criterion.matcher.costs(heads[-1], 0, targets[0])
+        points = torch.rand(1, criterion.matcher.num_points, 2)
+        (costs,) = criterion.matcher.costs_of_clip(heads[-1:], 0, targets[0], points)
         losses = criterion(DecoderOutput(heads[-1], heads[:-1]), targets)
     for head, clips in enumerate(matches):
         for clip, match in enumerate(clips):

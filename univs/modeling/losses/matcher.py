@@ -74,11 +74,16 @@ class HungarianMatcher:
     ) -> list[list[np.ndarray]]:
         """Cost ``(Q, N)`` of every pair, finite, indexed by head, then by clip."""
         # All costs are computed first, so that a GPU is waited for once.
-        costs = [
-            self._weighted(self.costs(head, clip, target))
-            for head in heads
+        points = [
+            [self._random_points(head.mask_logits) for _ in targets] for head in heads
+        ]  # drawn head by head
+        by_clip = [
+            self.costs_of_clip(
+                heads, clip, target, torch.cat([of_head[clip] for of_head in points])
+            )
             for clip, target in enumerate(targets)
         ]
+        costs = [self._weighted(clip[head]) for head in range(len(heads)) for clip in by_clip]
         on_cpu = torch.cat([cost.flatten() for cost in costs]).cpu().numpy()
         on_cpu = np.nan_to_num(on_cpu, nan=_WORST_COST, posinf=_WORST_COST, neginf=-_WORST_COST)
         ends = np.cumsum([cost.numel() for cost in costs])[:-1]
@@ -88,22 +93,58 @@ class HungarianMatcher:
         ]
         return [finite[i : i + len(targets)] for i in range(0, len(finite), len(targets))]
 
-    def costs(self, head: QueryPredictions, clip: int, target: ClipTargets) -> MatchingCosts:
+    def _random_points(self, mask_logits: Tensor) -> Tensor:
+        points = torch.rand(1, self.num_points, 2, device=mask_logits.device)
+        return points.to(at_least_float32(mask_logits).dtype)
+
+    def costs_of_clip(
+        self,
+        heads: list[QueryPredictions],
+        clip: int,
+        target: ClipTargets,
+        points: Tensor,
+    ) -> list[MatchingCosts]:
+        """Unweighted costs of one clip of the batch, of each of the L heads.
+
+        Args:
+            heads: predictions of all clips.
+            clip: which one.
+            target: of this clip.
+            points: ``(L, P, 2)``: all masks of a head are compared at the same points, in all
+                frames.
+        """
+        num_frames = target.masks.shape[1]
+        num_masks = len(target) * num_frames
+        rows = torch.arange(num_masks, device=points.device).repeat(len(heads))
+        sampled = sample_masks(
+            target.masks.flatten(0, 1), rows, points.repeat_interleave(num_masks, dim=0)
+        ).view(len(heads), len(target), num_frames * self.num_points)  # L N T*P
+        return [
+            self._costs(head, clip, target, *of_head)
+            for head, *of_head in zip(heads, points, sampled, strict=True)
+        ]
+
+    def _costs(
+        self,
+        head: QueryPredictions,
+        clip: int,
+        target: ClipTargets,
+        points: Tensor,
+        sampled: Tensor,
+    ) -> MatchingCosts:
         """Unweighted costs between the queries and the targets of one clip of the batch.
 
-        All masks of a clip are compared at the same points, in all its frames.
+        Args:
+            head: predictions of all clips.
+            clip: which one.
+            target: of this clip.
+            points: ``(P, 2)``, where masks are compared in every frame.
+            sampled: ``(N, T * P)``, the masks of the targets there.
         """
         with torch.autocast(device_type=head.class_logits.device.type, enabled=False):
             mask_logits = at_least_float32(head.mask_logits[clip])  # Q T h w
-            num_queries, num_frames = mask_logits.shape[:2]
-            points = torch.rand(1, self.num_points, 2, device=mask_logits.device).to(mask_logits)
-            logits = sample_points(mask_logits.flatten(0, 1)[None], points)[0]  # Q*T P
-            rows = torch.arange(len(target) * num_frames, device=points.device)
-            sampled = sample_masks(
-                target.masks.flatten(0, 1), rows, points.expand(len(rows), -1, -1)
-            )  # N*T P
-            logits = logits.view(num_queries, -1)  # Q T*P
-            sampled = sampled.view(len(target), num_frames * self.num_points)  # N T*P
+            logits = sample_points(mask_logits.flatten(0, 1)[None], points[None])[0]  # Q*T P
+            logits = logits.view(len(mask_logits), -1)  # Q T*P
             return MatchingCosts(
                 classes=self.class_costs(at_least_float32(head.class_logits[clip]), target),
                 masks=pairwise_bce_cost(logits, sampled),

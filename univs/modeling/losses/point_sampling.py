@@ -35,20 +35,36 @@ def sample_masks(masks: Tensor, rows: Tensor, points: Tensor) -> Tensor:
         ``(R, P)`` in [0, 1], in the dtype of ``points``.
     """
     height, width = masks.shape[-2:]
-    x = points[..., 0] * width - 0.5
-    y = points[..., 1] * height - 0.5
-    left, top = x.floor(), y.floor()
-    sampled = torch.zeros_like(x)
+    columns, column_weights = _neighbours(points[..., 0], width)
+    lines, line_weights = _neighbours(points[..., 1], height)
+    starts = rows[:, None] * (height * width)
+    lines = [line * width + starts for line in lines]
     flat = masks.flatten()
-    offset = rows[:, None] * (height * width)
-    for dy in (0, 1):
-        for dx in (0, 1):
-            column, row = left.long() + dx, top.long() + dy
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            index = offset + row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-            weight = (1 - (x - column).abs()) * (1 - (y - row).abs())
-            sampled += torch.where(flat[index] & inside, weight, 0.0)
+    sampled = torch.zeros_like(points[..., 0])
+    for line, line_weight in zip(lines, line_weights, strict=True):
+        for column, column_weight in zip(columns, column_weights, strict=True):
+            sampled += flat[line + column] * (line_weight * column_weight)
     return sampled
+
+
+def _neighbours(coordinates: Tensor, size: int) -> tuple[list[Tensor], list[Tensor]]:
+    """The two pixels of a line on either side of each point, and their bilinear weights.
+
+    Args:
+        coordinates: 0 and 1 are the outer edges of the line.
+        size: pixels of the line.
+
+    Returns:
+        int64 indices of both pixels, inside of the line, and weights, 0 for pixels outside of it.
+    """
+    positions = coordinates * size - 0.5
+    first = positions.floor()
+    indices, weights = [], []
+    for pixels in (first, first + 1):
+        inside = (pixels >= 0) & (pixels < size)
+        weights.append((1 - (positions - pixels).abs()) * inside)
+        indices.append(pixels.long().clamp_(0, size - 1))
+    return indices, weights
 
 
 def sample_label_maps(labels: Tensor, points: Tensor) -> Tensor:

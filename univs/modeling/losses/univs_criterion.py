@@ -196,23 +196,18 @@ class UnivsCriterion(nn.Module):
         }
         if prompts[0].are_categories:
             losses["loss_mask"] = losses["loss_mask"] + self.semantic_loss(
-                head.mask_logits, prompts, matches
+                head.mask_logits, prompts
             )
         return losses
 
-    def semantic_loss(
-        self, mask_logits: Tensor, prompts: Sequence[PromptTargets], matches: Sequence[Match]
-    ) -> Tensor:
+    def semantic_loss(self, mask_logits: Tensor, prompts: Sequence[PromptTargets]) -> Tensor:
         """Cross entropy over category prompts, at points that show one of the categories.
 
         Args:
             mask_logits: ``(B, P, T, h, w)``.
             prompts: of each of the B clips.
-            matches: prompts and masks of each clip.
         """
-        label_maps = torch.cat(
-            [_label_maps(clip.masks, *match) for clip, match in zip(prompts, matches, strict=True)]
-        )  # B*T H W
+        label_maps = torch.cat([clip.label_maps for clip in prompts])  # B*T H W
         logits = at_least_float32(mask_logits.transpose(1, 2).flatten(0, 1))  # B*T P h w
         points = uncertain_points(logits.amax(1, keepdim=True).detach(), **self.sampling)
         labels = sample_label_maps(label_maps, points)  # B*T points
@@ -281,12 +276,3 @@ def reidentification_losses(
         "loss_reid": contrastive_loss(similarity, same),
         "loss_reid_aux": cosine_loss(cosine, same),
     }
-
-
-def _label_maps(masks: Tensor, queries: Tensor, rows: Tensor) -> Tensor:
-    """The first prompt that each pixel belongs to, or -1: ``(R, T, H, W)`` -> ``(T, H, W)``."""
-    if len(rows) == 0:
-        return torch.full(masks.shape[1:], -1, device=masks.device)
-    prompted = masks[rows]  # M T H W
-    first = prompted.to(torch.uint8).argmax(0)
-    return torch.where(prompted.any(0), queries[first], -1)
