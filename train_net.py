@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-import univs  # noqa: F401  chooses the Detectron2 that is imported next
+from univs._detectron2 import Detectron2Error  # importing univs chooses the Detectron2
 
 
 def setup(arguments: argparse.Namespace):
@@ -46,7 +46,11 @@ def main(arguments: argparse.Namespace) -> object:
 
 def command_line() -> int:
     """Parse the command line, launch all processes, turn user errors into one sentence."""
-    from detectron2.engine import default_argument_parser, launch
+    try:
+        from detectron2.engine import default_argument_parser, launch
+    except Detectron2Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
     parser = default_argument_parser(__doc__)
     parser.add_argument("--debug", action="store_true", help="show the traceback of errors")
@@ -63,7 +67,7 @@ def command_line() -> int:
     except KeyboardInterrupt:
         print("Interrupted. Continue with --resume.", file=sys.stderr)
         return 130
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, Detectron2Error) as error:
         if arguments.debug:
             raise
         print(f"error: {error}", file=sys.stderr)

@@ -7,7 +7,7 @@ import importlib
 from univs._detectron2 import select_detectron2
 from univs.version import __version__
 
-DETECTRON2 = select_detectron2()  # "installed" or "standin"
+DETECTRON2 = select_detectron2()  # "installed", "standin" or "unusable"
 
 # Loaded when first used, so that importing the package stays quick; indexed by public name.
 _LAZY = {"load": "univs.tracking", "Segmenter": "univs.tracking"}

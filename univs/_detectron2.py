@@ -11,6 +11,8 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 STANDIN = Path(__file__).resolve().parent / "_standin"
@@ -22,6 +24,34 @@ class Detectron2Error(ImportError):
 
 
 def select_detectron2() -> str:
+    """Make ``import detectron2`` work, or fail with one sentence that says what to do.
+
+    The package can be imported in either case, so that commands can report the error as any other.
+
+    Returns:
+        ``"installed"``, ``"standin"`` or, if neither can be used, ``"unusable"``.
+    """
+    try:
+        return _select()
+    except Detectron2Error as error:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "detectron2"]:
+            del sys.modules[name]
+        sys.meta_path.insert(0, _Unusable(str(error)))
+        return "unusable"
+
+
+class _Unusable(MetaPathFinder):
+    """Refuses to import Detectron2, and says why."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> None:
+        if name.partition(".")[0] == "detectron2":
+            raise Detectron2Error(self._reason)
+
+
+def _select() -> str:
     """Make ``import detectron2`` work and return ``"installed"`` or ``"standin"``.
 
     Raises:

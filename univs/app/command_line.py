@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from univs._detectron2 import Detectron2Error
 from univs.app import data, doctor, evaluate, segment
 from univs.version import __version__
 
@@ -17,7 +18,7 @@ _INTERRUPTED = 130  # as shells report a process stopped by Ctrl-C
 _SCREEN = 20  # lines
 
 # What users cause and can mend: the message says all. Anything else also gets the name of its type.
-_USER_ERRORS = (ValueError, OSError)
+_USER_ERRORS = (ValueError, OSError, Detectron2Error)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+import univs
+from univs._detectron2 import Detectron2Error
+
 # Module to import, name on PyPI, oldest version that works; as in pyproject.toml.
 REQUIREMENTS = (
     ("torch", "torch", "2.4"),
@@ -150,9 +153,10 @@ def _python() -> Finding:
 
 
 def _detectron2() -> Finding:
-    import detectron2
-    import univs
-
+    try:
+        import detectron2
+    except Detectron2Error as error:
+        return Finding("detectron2", "cannot be used", str(error))
     kind = {"standin": "built-in stand-in", "installed": "installed"}[univs.DETECTRON2]
     return Finding("detectron2", f"{kind}, {Path(detectron2.__file__).parent}")
 
