@@ -10,9 +10,13 @@ from univs.version import __version__
 DETECTRON2 = select_detectron2()  # "installed", "standin" or "unusable"
 
 # Loaded when first used, so that importing the package stays quick; indexed by public name.
-_LAZY = {"load": "univs.tracking", "Segmenter": "univs.tracking"}
+_LAZY = {
+    "Segmenter": "univs.tracking",
+    "load": "univs.tracking",
+    "open_source": "univs.data.video_source",
+}
 
-__all__ = ["DETECTRON2", "Segmenter", "__version__", "load"]
+__all__ = ["DETECTRON2", "Segmenter", "__version__", "load", "open_source"]
 
 
 def __getattr__(name: str) -> object:

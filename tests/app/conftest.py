@@ -26,7 +26,8 @@ class ColorSegmenter:
         self.semantic = semantic
 
     @contextlib.contextmanager
-    def session(self):
+    def session(self, task=None, *, vocabulary=None):
+        self.asked = (task, vocabulary)
         yield ColorSession(self)
 
 
@@ -36,6 +37,11 @@ class ColorSession:
         self.waiting: list[FrameResult] = []
         self.results: list[FrameResult] = []
         self.num_pushed = 0
+        self.targets = segmenter.targets = []
+        self.latency = segmenter.delay
+
+    def add(self, target) -> None:
+        self.targets.append(target)
 
     def push(self, frame: np.ndarray) -> list[FrameResult]:
         difference = frame[..., 0].astype(int) - frame[..., 2]

@@ -44,7 +44,7 @@ def test_help_and_version_import_nothing_heavy():
         f"finally: print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
     )
     for arguments, expected in (
-        (["--help"], "segment a video file"),
+        (["--help"], "segment a video, a folder"),
         (["segment", "--help"], "NAME_overlay.mp4"),
         (["--version"], univs.__version__),
     ):
@@ -76,7 +76,7 @@ def test_the_output_folder_is_named_after_the_video(video, config, loaded, tmp_p
 def test_skipped_and_missing_frames_are_reported(video, config, loaded, tmp_path, capsys):
     from PIL import Image
 
-    from univs.app.video_source import open_source
+    from univs.data.video_source import open_source
 
     folder = tmp_path / "frames [1]"
     folder.mkdir()
@@ -156,7 +156,7 @@ def test_an_unexpected_error_shows_its_type_and_one_screen(
 
 def test_ctrl_c(video, config, tmp_path, capsys, monkeypatch, make_segmenter):
     class Interrupted(make_segmenter):
-        def session(self):
+        def session(self, task=None, *, vocabulary=None):
             raise KeyboardInterrupt
 
     monkeypatch.setitem(vars(univs), "load", lambda *_, **__: Interrupted())
@@ -170,7 +170,7 @@ def test_ctrl_c(video, config, tmp_path, capsys, monkeypatch, make_segmenter):
     [
         [],
         ["dance"],
-        ["segment", "a.mp4"],
+        ["segment"],
         ["segment", "a.mp4", "--config-file", "b", "--score-threshold", "2"],
         ["segment", "a.mp4", "--config-file", "b", "--on-bad-frame", "panic"],
     ],

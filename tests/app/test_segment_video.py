@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from univs.app.segment_video import segment_video
-from univs.app.video_source import VideoSourceError, open_source
-from univs.structures import decode_masks
+from univs.data.video_source import VideoSourceError, open_source
+from univs.structures import PointTarget, decode_masks
 from univs.visualization import track_colors
 
 
@@ -133,11 +134,64 @@ def test_a_failure_leaves_nothing(video, tmp_path, make_segmenter, error):
 def test_a_model_that_forgets_frames_is_noticed(video, tmp_path, make_segmenter):
     class Forgetful(make_segmenter):
         @contextlib.contextmanager
-        def session(self):
-            with super().session() as session:
+        def session(self, task=None, *, vocabulary=None):
+            with super().session(task, vocabulary=vocabulary) as session:
                 session.flush = list
                 yield session
 
     with pytest.raises(RuntimeError, match="answered 6 of 8 frames"):
         segment_video(open_source(video), Forgetful(delay=2), tmp_path / "out")
     assert os.listdir(tmp_path) == ["in"]
+
+
+class Live:
+    """A source like a camera: it can be seen once, and ends with Ctrl-C if wanted."""
+
+    is_live, fps, num_frames, skipped = True, 25.0, None, ()
+
+    def __init__(self, frames, *, interrupted: bool) -> None:
+        self.path, self.name, self.size = Path("0"), "camera0", frames[0].shape[:2]
+        self._frames, self._interrupted, self._seen = frames, interrupted, False
+
+    def __iter__(self):
+        assert not self._seen
+        self._seen = True
+        yield from self._frames
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("delay", [0, 3])
+def test_a_live_source_is_seen_once(video, tmp_path, make_segmenter, delay, interrupted):
+    frames = list(open_source(video))
+    segmented = segment_video(
+        Live(frames, interrupted=interrupted), make_segmenter(delay=delay), tmp_path / "out"
+    )
+    assert segmented.result.num_frames == len(frames)
+    overlay = list(open_source(segmented.paths["overlay"]))
+    assert len(overlay) == len(frames)
+
+
+def test_an_offline_model_cannot_follow_a_live_source(video, tmp_path, make_segmenter):
+    segmenter = make_segmenter()
+    segmenter.delay = None
+    source = Live(list(open_source(video)), interrupted=False)
+    with pytest.raises(ValueError, match="no end to wait for"):
+        segment_video(source, segmenter, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_task_and_targets_reach_the_session(video, tmp_path, make_segmenter):
+    segmenter = make_segmenter()
+    target = PointTarget(id=1, points=[[3, 3]])
+    segment_video(
+        open_source(video),
+        segmenter,
+        tmp_path / "out",
+        task="pet",
+        vocabulary="coco",
+        targets=[target],
+    )
+    assert segmenter.asked == ("pet", "coco")
+    assert segmenter.targets == [target]

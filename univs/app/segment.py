@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from univs.app.segment_video import SegmentedVideo
-    from univs.app.video_source import VideoSource
+    from univs.data.video_source import VideoSource
+    from univs.structures import Target
 
 _EPILOG = """\
 Writes into the output folder, once all frames are done:
@@ -18,6 +19,8 @@ Writes into the output folder, once all frames are done:
   NAME.json          tracks: class, score and one COCO run-length mask per frame
   masks/00000.png    per frame, the id of the track at every pixel
   labels/00000.png   per frame, the category of every pixel (semantic models)
+
+A camera or stream is segmented until it ends or Ctrl-C is pressed.
 """
 
 
@@ -25,23 +28,67 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     """Declare the sub-command and its arguments."""
     parser = subparsers.add_parser(
         "segment",
-        help="segment a video file or a folder of images",
+        help="segment a video, a folder of images, a camera or a stream",
         description="Find objects in a video, follow them, and draw what was found.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("video", type=Path, metavar="VIDEO_OR_FOLDER", help="what to segment")
     parser.add_argument(
-        "--config-file", type=Path, required=True, metavar="FILE", help="YAML file of the model"
+        "video", metavar="VIDEO", help="a file, a folder of images, a camera's number, or a URL"
     )
     parser.add_argument(
-        "--weights", metavar="FILE", help="checkpoint (default: MODEL.WEIGHTS of the config)"
+        "--weights",
+        metavar="FILE",
+        help="checkpoint; one that was trained with this project needs no --config-file",
     )
+    parser.add_argument(
+        "--config-file",
+        type=Path,
+        metavar="FILE",
+        help="YAML file of the model (its MODEL.WEIGHTS are used without --weights)",
+    )
+    parser.add_argument(
+        "--task",
+        choices=("vis", "vps", "vss", "vos", "pvos", "refvos", "pet"),
+        help="what to look for (default: what the model is made for; with targets, theirs)",
+    )
+    parser.add_argument(
+        "--vocabulary", metavar="NAME", help="class list, for models that know several"
+    )
+    given = parser.add_argument_group("targets in the first frame, or where the file says")
+    given.add_argument(
+        "--targets",
+        type=Path,
+        metavar="FILE",
+        help="PNG whose values are object ids, or JSON list (see univs/app/targets.py)",
+    )
+    given.add_argument("--point", action="append", default=[], metavar="X,Y", help="an object")
+    given.add_argument(
+        "--box", action="append", default=[], metavar="X0,Y0,X1,Y1", help="an object"
+    )
+    given.add_argument("--text", action="append", default=[], help="an expression")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="where to write (default: output/NAME)"
     )
     parser.add_argument(
         "--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is one, else cpu)"
+    )
+    parser.add_argument(
+        "--mode",
+        choices=("online", "semi-online", "offline"),
+        help="give results frame by frame, clip by clip, or at the end (default: as trained)",
+    )
+    parser.add_argument(
+        "--clip-length",
+        type=int,
+        metavar="N",
+        help="frames of a clip of --mode semi-online (default: as trained)",
+    )
+    parser.add_argument(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="new frames of such a clip, the others are seen again (default: all)",
     )
     parser.add_argument(
         "--score-threshold",
@@ -72,11 +119,14 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--opts takes pairs of KEY and VALUE, but got {len(options.opts)} words.")
     # What can be wrong is checked before the model is loaded, which takes longest.
     from univs.app.output_folder import check_output_folder
-    from univs.app.video_source import open_source
+    from univs.data.video_source import open_source
 
+    targets = _targets(options)
     source = open_source(options.video, on_bad_frame=options.on_bad_frame)
     output = options.output or Path("output") / source.name
     check_output_folder(output.absolute())
+    if options.config_file is None and options.weights is None:
+        raise ValueError("say which model to use: give --weights, or --config-file, or both.")
     for path in (options.config_file, options.weights):
         if path is not None and "://" not in str(path) and not Path(path).is_file():
             raise FileNotFoundError(f"{path}: there is no such file; check the path.")
@@ -85,24 +135,65 @@ def run(options: argparse.Namespace) -> int:
 
     import univs
     from univs.app.segment_video import segment_video
+    from univs.tracking.mode import describe_latency, mode_options
 
+    overrides = [*options.opts, *mode_options(options.mode, options.clip_length, options.stride)]
     console = Console(highlight=False, soft_wrap=True)
     device = _choose_device(options.device)
     with console.status(f"Loading the model onto {device} ..."):
-        segmenter = univs.load(
-            options.config_file, weights=options.weights, options=options.opts, device=device
-        )
+        if options.config_file is None:
+            segmenter = univs.load(options.weights, options=overrides, device=device)
+        else:
+            segmenter = univs.load(
+                options.config_file, weights=options.weights, options=overrides, device=device
+            )
+    task = options.task or _task_of(targets)
+    with segmenter.session(task, vocabulary=options.vocabulary) as session:
+        console.print(f"Latency: {describe_latency(session.latency, source.fps)}")
     with _progress(console) as progress:
-        task = progress.add_task(source.name, total=source.num_frames)
+        bar = progress.add_task(source.name, total=source.num_frames)
         video = segment_video(
             source,
             segmenter,
             output,
+            task=task,
+            vocabulary=options.vocabulary,
+            targets=targets,
             score_threshold=options.score_threshold,
-            on_frame=lambda: progress.advance(task),
+            on_frame=lambda: progress.advance(bar),
         )
     _report(console, source, video, options.score_threshold)
     return 0
+
+
+def _targets(options: argparse.Namespace) -> list[Target]:
+    """All targets of the command line; those without a file get the ids that follow."""
+    from univs.app.targets import parse_box, parse_point, targets_from_file
+    from univs.structures import BoxTarget, PointTarget, TextTarget
+
+    targets = targets_from_file(options.targets) if options.targets else []
+    number = max((target.id for target in targets), default=0)
+    for kind, values in (("point", options.point), ("box", options.box), ("text", options.text)):
+        for value in values:
+            number += 1
+            if kind == "point":
+                targets.append(PointTarget(id=number, points=[parse_point(value)]))
+            elif kind == "box":
+                targets.append(BoxTarget(id=number, box=parse_box(value)))
+            else:
+                targets.append(TextTarget(id=number, text=value))
+    return targets
+
+
+def _task_of(targets: list[Target]) -> str | None:
+    """The task that takes such targets; None without targets."""
+    from univs.structures import PointTarget, TextTarget
+
+    if not targets:
+        return None
+    if all(isinstance(target, TextTarget) for target in targets):
+        return "refvos"
+    return "pet" if all(isinstance(target, PointTarget) for target in targets) else "vos"
 
 
 def _score(text: str) -> float:

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from univs.app.output_folder import staged_folder
-from univs.app.video_source import VideoSource, VideoSourceError
-from univs.structures import FrameResult, Track, VideoResult, label_png
+from univs.data.video_source import VideoSource, VideoSourceError
+from univs.structures import FrameResult, Target, Track, VideoResult, label_png
 from univs.visualization import VideoWriter, davis_palette, draw_frame, track_colors, write_id_map
 
+if TYPE_CHECKING:
+    from univs.tracking.session import Session
+
 FOLDER_FPS = 10.0  # for folders of images, which have no time of their own
-
-
-class Session(Protocol):
-    """One video on its way through a model."""
-
-    def push(self, frame: np.ndarray) -> Iterable[FrameResult]:
-        """Take the next frame, uint8 RGB [H, W, 3]; give results that became final, in order."""
-
-    def flush(self) -> Iterable[FrameResult]:
-        """Give the results that are still missing at the end of the video."""
-
-    def finish(self) -> VideoResult:
-        """Give the whole result, with final categories and scores."""
 
 
 class Segmenter(Protocol):
@@ -38,7 +28,7 @@ class Segmenter(Protocol):
 
     class_names: list[str]
 
-    def session(self) -> AbstractContextManager[Session]:
+    def session(self, task: str | None = None, *, vocabulary: str | None = None) -> Session:
         """Begin a video."""
 
 
@@ -63,13 +53,18 @@ def segment_video(
     segmenter: Segmenter,
     output_dir: str | Path,
     *,
+    task: str | None = None,
+    vocabulary: str | None = None,
+    targets: Sequence[Target] = (),
     score_threshold: float = 0.5,
     on_frame: Callable[[], None] = lambda: None,
 ) -> SegmentedVideo:
     """Segment a video and write what was found.
 
     Frames are read one at a time, and once more for the overlay when their results are final, so
-    that memory does not grow with the video even if a model answers late. Into ``output_dir`` go
+    that memory does not grow with the video even if a model answers late. Those of a live source
+    are kept until then; it ends with the stream, or with Ctrl-C, which is no error.
+    Into ``output_dir`` go
 
     - ``NAME_overlay.mp4`` (of ``source.name``): every frame with its masks and labels. Its scores
       are those known when the frame became final, so early frames may show a track that is dropped
@@ -85,25 +80,44 @@ def segment_video(
         source: the frames.
         segmenter: the model.
         output_dir: the folder; made if missing.
+        task, vocabulary: see :meth:`~univs.tracking.segmenter.Segmenter.session`.
+        targets: what to follow.
         score_threshold: tracks below it are left out of all files.
         on_frame: called after each frame.
 
     Raises:
         VideoSourceError: a frame cannot be read, or there is none.
+        ValueError: the model cannot do the task, or does not take a target; or it answers at the
+            end of the video only, and the source is live.
     """
     name = source.name
     output_dir = Path(output_dir)
     with staged_folder(output_dir) as staging:
         with (
             VideoWriter(staging / f"{name}_overlay.mp4", source.fps or FOLDER_FPS) as writer,
-            segmenter.session() as session,
+            segmenter.session(task, vocabulary=vocabulary) as session,
         ):
-            sink = _FrameSink(iter(source), writer, staging, segmenter.class_names, score_threshold)
+            if source.is_live and session.latency is None:
+                raise ValueError(
+                    f"{source.path} has no end to wait for, but this model answers when it knows "
+                    "the whole video: use --mode online or semi-online, or another model."
+                )
+            for target in targets:
+                session.add(target)
+            seen: deque[np.ndarray] = deque()  # frames of a live source that wait for results
+            again = _popped(seen) if source.is_live else iter(source)
+            sink = _FrameSink(again, writer, staging, segmenter.class_names, score_threshold)
             num_frames = 0
-            for frame in source:
-                sink.add_all(session.push(frame))
-                num_frames += 1
-                on_frame()
+            try:
+                for frame in source:
+                    if source.is_live:
+                        seen.append(frame)
+                    sink.add_all(session.push(frame))
+                    num_frames += 1
+                    on_frame()
+            except KeyboardInterrupt:
+                if not source.is_live:
+                    raise
             if num_frames == 0:
                 raise VideoSourceError(f"{source.path}: no frame could be decoded.")
             sink.add_all(session.flush())
@@ -130,6 +144,11 @@ def segment_video(
             if (staging / entry).exists()
         }
     return SegmentedVideo(result=result, paths=paths, tracks_kept=len(kept.tracks))
+
+
+def _popped(frames: deque[np.ndarray]) -> Iterator[np.ndarray]:
+    while True:
+        yield frames.popleft()
 
 
 class _FrameSink:

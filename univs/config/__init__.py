@@ -9,7 +9,7 @@ from univs.config.defaults import get_cfg
 from univs.config.errors import ConfigError, ConfigKeyError, ConfigTypeError
 from univs.config.genvis import add_genvis_config
 from univs.config.mask2former import add_maskformer2_config
-from univs.config.merge import load_config
+from univs.config.merge import load_config, parse_config
 from univs.config.univs import add_univs_config
 from univs.config.video import add_maskformer2_video_config
 from univs.config.vita import add_vita_config
@@ -25,4 +25,5 @@ __all__ = [
     "add_vita_config",
     "get_cfg",
     "load_config",
+    "parse_config",
 ]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from detectron2.config import CfgNode
 from univs.config import translate
-from univs.config.defaults import TRANSLATIONS, get_cfg
+from univs.config.defaults import SYSTEM_DEFAULTS, TRANSLATIONS, get_cfg
 from univs.config.errors import ConfigError, ConfigKeyError, ConfigTypeError
-from univs.config.yaml_file import read_layers
+from univs.config.yaml_file import parse_mapping, read_layers
 
 _COMMAND_LINE = "command line"
 
@@ -43,8 +43,45 @@ def load_config(
     cfg = get_cfg() if base is None else base.clone()
     cfg.defrost()
     log = translate.TranslationLog()
+    chosen: set[str] = set()
     for layer in read_layers(path):
-        _merge(cfg, dict(_flatten(layer.content, cfg)), layer.path, log)
+        values = dict(_flatten(layer.content, cfg))
+        chosen.update(values)
+        _merge(cfg, values, layer.path, log)
+    overrides = _pairs(options)
+    chosen.update(overrides)
+    _merge(cfg, overrides, _COMMAND_LINE, log)
+    log.warn()
+    if base is None:
+        _merge(cfg, _defaults_of_system(cfg, chosen), "defaults", log)
+    return cfg
+
+
+def _defaults_of_system(cfg: CfgNode, chosen: Collection[str]) -> dict[str, object]:
+    """Defaults that the chosen system has instead of the common ones, of keys nobody has set."""
+    architecture = cfg.MODEL.META_ARCHITECTURE
+    return {
+        key: value
+        for prefix, values in SYSTEM_DEFAULTS.items()
+        if architecture.startswith(prefix)
+        for key, value in values.items()
+        if key not in chosen
+    }
+
+
+def parse_config(text: str, options: Sequence = (), *, source: str) -> CfgNode:
+    """Read a configuration that inherits from nothing, as checkpoints carry it.
+
+    Args:
+        text: the YAML.
+        options: see :func:`load_config`.
+        source: where the text comes from, for messages.
+
+    Raises:
+        ConfigError: as for :func:`load_config`.
+    """
+    cfg, log = get_cfg(), translate.TranslationLog()
+    _merge(cfg, dict(_flatten(parse_mapping(text, source), cfg)), source, log)
     _merge(cfg, _pairs(options), _COMMAND_LINE, log)
     log.warn()
     return cfg

@@ -69,20 +69,33 @@ def _read_mapping(path: str, inherited_by: tuple[str, ...]) -> dict:
                 f"{BASE_KEY}; it is relative to the file it stands in."
             )
         raise FileNotFoundError(f"Configuration file {path} does not exist.")
+    with PathManager.open(path, "rb") as file:
+        return parse_mapping(file.read(), path)
+
+
+def parse_mapping(text: str | bytes, source: str) -> dict:
+    """Read YAML without executing anything.
+
+    Args:
+        text: the YAML.
+        source: where it comes from, for messages.
+
+    Raises:
+        ConfigError: it is not valid YAML, or no mapping.
+    """
     try:
-        with PathManager.open(path, "r") as file:
-            content = yaml.load(file, Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: {error.problem or error.context}") from error
+        raise ConfigError(f"{source}{line}: {error.problem or error.context}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not a YAML text file: {error}") from error
+        raise ConfigError(f"{source} is not a YAML text file: {error}") from error
     if content is None:
         return {}
     if not isinstance(content, Mapping):
         raise ConfigError(
-            f"{path} holds a {type(content).__name__}, not KEY: value pairs. Is it a "
+            f"{source} holds a {type(content).__name__}, not KEY: value pairs. Is it a "
             "configuration file?"
         )
     return dict(content)

@@ -24,7 +24,7 @@ from univs.data import build_test_loader, build_train_loader
 from univs.engine.optimizer import build_optimizer
 from univs.engine.video_inference import VideoInference
 from univs.evaluation.build import build_evaluator
-from univs.tracking.segmenter import class_names, is_video_model
+from univs.tracking.segmenter import class_names, is_video_model, tasks_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Trainer(DefaultTrainer):
             cfg.OUTPUT_DIR,
             config=cfg,
             class_names={name: class_names(name) for name in cfg.DATASETS.TRAIN},
+            tasks=tasks_of(getattr(model, "module", model)),
             **checkpointables,
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from univs.app.video_source import VideoSourceError, natural_key, open_source
+from univs.data.video_source import VideoSourceError, natural_key, open_source
 from univs.visualization import VideoWriter
 
 SIZE = (48, 64)

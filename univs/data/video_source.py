@@ -1,4 +1,4 @@
-"""Frames of a video file or of a folder of images, one at a time.
+"""Frames of a video file, a folder of images, a camera or a stream, one at a time.
 
 A source checks what can be checked cheaply when it is opened and decodes a frame only when it is
 asked for, so the length of a video does not matter. It can be iterated more than once.
@@ -56,6 +56,11 @@ class VideoSource:
         path = self.path.resolve()
         return path.name if path.is_dir() else path.stem
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the frames can be seen only once, as they happen."""
+        return False
+
     def __iter__(self) -> Iterator[np.ndarray]:
         raise NotImplementedError
 
@@ -79,11 +84,12 @@ class VideoSource:
 
 
 def open_source(path: str | Path, *, on_bad_frame: OnBadFrame = "stop") -> VideoSource:
-    """Open a video file or a folder of images.
+    """Open a video file, a folder of images, a camera or a stream.
 
     Args:
-        path: a file that FFmpeg can read, or a folder whose images, in natural order (``2.jpg``
-            before ``10.jpg``), are the frames. Rotation noted in the file is applied.
+        path: a file that FFmpeg can read; a folder whose images, in natural order (``2.jpg``
+            before ``10.jpg``), are the frames; the number of a camera ("0"); or the URL of a stream
+            (``rtsp://...``). Rotation noted in the file is applied.
         on_bad_frame: what to do at a frame that cannot be decoded: "stop" or "skip".
 
     Raises:
@@ -94,6 +100,10 @@ def open_source(path: str | Path, *, on_bad_frame: OnBadFrame = "stop") -> Video
     """
     if on_bad_frame not in ("stop", "skip"):
         raise ValueError(f"on_bad_frame must be 'stop' or 'skip', not {on_bad_frame!r}.")
+    from univs.data.live_source import is_live, open_live  # which builds on this file
+
+    if is_live(str(path)) and not Path(path).exists():
+        return open_live(str(path))
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file or folder; check the path.")
@@ -124,7 +134,7 @@ class VideoFile(VideoSource):
                     if frame.is_corrupt:
                         self._bad_frame(name, "its data is damaged")
                         continue
-                    yield self._check_size(_upright(frame), name)
+                    yield self._check_size(upright(frame), name)
 
 
 def _open_file(path: Path, on_bad_frame: OnBadFrame) -> VideoFile:
@@ -148,7 +158,7 @@ def _open_file(path: Path, on_bad_frame: OnBadFrame) -> VideoFile:
         raise VideoSourceError(f"{path}: the video has no frame that can be decoded.")
     return VideoFile(
         path=path,
-        size=_upright(first).shape[:2],
+        size=upright(first).shape[:2],
         fps=float(rate) if rate else None,
         num_frames=announced or None,
         on_bad_frame=on_bad_frame,
@@ -194,7 +204,7 @@ def _frame_name(item: av.Packet | av.VideoFrame, stream) -> str:
     return f"{index}, at {seconds:.2f} s"
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
+def upright(frame: av.VideoFrame) -> np.ndarray:
     """Decode to uint8 RGB [H, W, 3], turned as the display matrix of the file says."""
     pixels = frame.to_ndarray(format="rgb24")
     quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as in np.rot90
