@@ -1,6 +1,7 @@
 """The few nouns every room shares: target, clip, track, and the results of a video."""
 
 from univs.structures.clip import Clip
+from univs.structures.detections import to_supervision
 from univs.structures.id_map import compose_id_map, id_map_dtype
 from univs.structures.mask_rle import (
     Rle,
@@ -50,4 +51,5 @@ __all__ = [
     "label_png",
     "rle_areas",
     "rle_boxes",
+    "to_supervision",
 ]

@@ -62,12 +62,17 @@ class MaskTarget(Target):
 
     Attributes:
         mask: [H, W] bool at the size of the frame. May be empty: such an object is not visible.
+        category: 0-based contiguous category of the model's class list, or None if it is not known.
+            Only panoptic video object segmentation looks at it.
     """
 
     mask: np.ndarray = field(repr=False)
+    category: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.category is not None and self.category < 0:
+            raise ValueError(f"The category of target {self.id} is negative: {self.category}.")
         mask = np.asarray(self.mask)
         if mask.ndim != 2 or 0 in mask.shape:
             raise ValueError(f"The mask of target {self.id} must be [H, W]: {list(mask.shape)}.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,18 +13,22 @@ from torch import nn
 
 from detectron2.data import MetadataCatalog
 from detectron2.modeling import build_model
-from univs.checkpoint import load_weights
-from univs.config import load_config
+from univs.checkpoint import load_tensors, provenance_of, read_checkpoint
+from univs.config import load_config, parse_config
 from univs.data import register_datasets
 from univs.modeling.meta_arch import Genvis, TarViS, VideoMaskFormer, Vita
+from univs.modeling.meta_arch.univs import UnivsBase
 from univs.structures import Target, VideoResult
 from univs.tracking import (
     genvis_tracker,
     tarvis_session,
+    univs_session,
     video_session,
     vita_tracker,
 )
-from univs.tracking.session import CATEGORY_TASKS, TASKS, Session
+from univs.tracking.mode import check_mode
+from univs.tracking.session import TARGET_TASKS, TASKS, Session
+from univs.tracking.shots import SceneCutDetector, ShotSession
 
 # How to open a session, and the tasks, by meta-architecture; the first that fits counts.
 _SYSTEMS: tuple[tuple[type, Callable[..., Session], tuple[str, ...]], ...] = (
@@ -30,12 +36,18 @@ _SYSTEMS: tuple[tuple[type, Callable[..., Session], tuple[str, ...]], ...] = (
     (Vita, vita_tracker.open_session, ("vis",)),
     (VideoMaskFormer, video_session.open_session, ("vis",)),
     (TarViS, tarvis_session.open_session, ("vis", "vps", "vss", "vos", "pet")),
+    (UnivsBase, univs_session.open_session, TASKS),
 )
 
 
 def is_video_model(model: nn.Module) -> bool:
     """Whether there are sessions for a model."""
     return any(isinstance(model, system) for system, _, _ in _SYSTEMS)
+
+
+def tasks_of(model: nn.Module) -> tuple[str, ...]:
+    """What a model can be asked for in a video; nothing if it is none for videos."""
+    return next((tasks for system, _, tasks in _SYSTEMS if isinstance(model, system)), ())
 
 
 class Segmenter:
@@ -55,10 +67,11 @@ class Segmenter:
             class_names: name of each contiguous category.
 
         Raises:
-            ValueError: the model is none for videos.
+            ValueError: the model is none for videos, or has no such ``TEST.MODE``.
         """
         if not is_video_model(model):
             raise ValueError(f"a {type(model).__name__} segments images, not videos")
+        check_mode(cfg)
         self.model = model.eval()
         self.class_names = list(class_names)
         self._cfg = cfg
@@ -72,6 +85,7 @@ class Segmenter:
         *,
         vocabulary: str | None = None,
         one_category_per_track: bool = True,
+        scene_cuts: float | None = None,
     ) -> Session:
         """Begin a video.
 
@@ -79,19 +93,27 @@ class Segmenter:
             task: one of ``tasks``; what the config was made for by default.
             vocabulary: name of the class list to look for, for models that know several.
             one_category_per_track: see :func:`~univs.tracking.instance_tracks.best_pairs`.
+            scene_cuts: begin anew where the scene is cut: the threshold of
+                :class:`~univs.tracking.shots.SceneCutDetector`, e.g. 0.3; not by default.
 
         Raises:
             ValueError: the model cannot do this task, or does not know the class list.
         """
         if task is not None and task not in TASKS:
             raise ValueError(f"there is no task {task!r}: choose one of {', '.join(TASKS)}")
-        return self._open_session(
+        new_session = partial(
+            self._open_session,
             self.model,
             self._cfg,
             task=task,
             vocabulary=vocabulary,
             one_category_per_track=one_category_per_track,
         )
+        if scene_cuts is None:
+            return new_session()
+        if task in TARGET_TASKS:
+            raise ValueError(f"{task} follows its targets across scene cuts: leave out scene_cuts")
+        return ShotSession(new_session, SceneCutDetector(scene_cuts))
 
     def segment(
         self,
@@ -113,8 +135,6 @@ class Segmenter:
         Raises:
             ValueError: there are no frames, a target does not fit, or see :meth:`session`.
         """
-        if task in CATEGORY_TASKS and targets and len(self.tasks) == 1:
-            raise ValueError(f"this model does {task} only and cannot follow targets")
         with self.session(task, vocabulary=vocabulary) as session:
             for target in targets:
                 session.add(target)
@@ -124,38 +144,48 @@ class Segmenter:
 
 
 def load(
-    config_file: str | os.PathLike,
+    source: str | os.PathLike,
     *,
     weights: str | os.PathLike | None = None,
     options: Sequence[object] = (),
     device: str | torch.device | None = None,
 ) -> Segmenter:
-    """Build the model of a config and load its weights.
+    """Build a model and load its weights.
 
     Args:
-        config_file: YAML file.
-        weights: checkpoint; ``MODEL.WEIGHTS`` of the config by default.
+        source: a checkpoint that was trained with this project, which carries all that is needed;
+            or the YAML file of a config.
+        weights: with a config, the checkpoint; ``MODEL.WEIGHTS`` of the config by default.
         options: config overrides, ``[key, value, key, value, ...]``.
         device: where to run; a GPU if there is one by default.
 
     Raises:
         FileNotFoundError: the config or the weights do not exist.
         univs.config.ConfigError: a key is unknown or has a wrong type.
+        univs.checkpoint.CheckpointFileError: the checkpoint cannot be read, or carries no config.
         univs.checkpoint.CheckpointMismatchError: the weights are for another model.
     """
-    cfg = load_config(config_file, options)
+    if Path(source).suffix.lower() in (".yaml", ".yml"):
+        cfg, names = load_config(source, options), None
+        weights = os.fspath(weights) if weights is not None else cfg.MODEL.WEIGHTS
+        if not weights:
+            raise ValueError(
+                f"{source} names no weights: give a checkpoint with weights=... (--weights)"
+            )
+        checkpoint = read_checkpoint(weights)
+    else:
+        if weights is not None:
+            raise ValueError(f"{source} is no config, so it and {weights} would both be weights")
+        checkpoint = read_checkpoint(source)
+        provenance = provenance_of(checkpoint)
+        cfg = parse_config(provenance.config, options, source=f"the config in {source}")
+        names = next((list(names) for names in provenance.class_names.values() if names), None)
     register_datasets()
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    cfg.MODEL.DEVICE = str(device)
-    weights = os.fspath(weights) if weights is not None else cfg.MODEL.WEIGHTS
-    if not weights:
-        raise ValueError(
-            f"{config_file} names no weights: give a checkpoint with weights=... (--weights)"
-        )
+    cfg.MODEL.DEVICE = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    cfg.MODEL.WEIGHTS = checkpoint.path
     model = build_model(cfg)
-    load_weights(model, weights, strict=True)
-    return Segmenter(model, cfg, _class_names(cfg))
+    load_tensors(model, checkpoint, strict=True)
+    return Segmenter(model, cfg, names or _class_names(cfg))
 
 
 def class_names(dataset_name: str) -> list[str]:
