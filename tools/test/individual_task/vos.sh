@@ -1,0 +1,6 @@
+#!/bin/sh
+# Evaluate one UniVS model on video object segmentation.
+#   BACKBONE=swinb WEIGHTS=univs_swinb.pth sh tools/test/individual_task/vos.sh
+# See tools/test/univs_tasks.sh for what else can be set.
+UP=../ TASKS=vos
+. "$(dirname "$0")/../univs_tasks.sh"

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Evaluate one UniVS model with Swin-L on all tasks: VIS (twice), VSS, VPS, VOS, PVOS and RefVOS.
+#   WEIGHTS=univs_swinl.pth sh tools/test/test_swinl.sh
+#   DATA=toy sh tools/test/test_swinl.sh      the toy model on toy videos, whatever the backbone
+# See tools/test/univs_tasks.sh for what else can be set.
+BACKBONE=swinl TASKS="vis ovis vss vps vos pvos refvos"
+. "$(dirname "$0")/univs_tasks.sh"
