@@ -14,7 +14,8 @@ from detectron2.structures import BitMasks, Instances
 from reference.models import CONFIGS
 from univs.config import load_config
 
-_SIZES = [
+# What makes a published setting small.
+SIZES = [
     "MODEL.DEVICE", "cpu",
     "MODEL.RESNETS.NORM", "BN",
     "MODEL.RESNETS.STEM_OUT_CHANNELS", 16,
@@ -44,7 +45,7 @@ _SIZES = [
 def small_config(system: str, options: Sequence = ()) -> CfgNode:
     """A config of ``Vita`` or ``Genvis``, shrunk."""
     file = {"Vita": "vita/ytvis/2019/r50", "Genvis": "genvis/ytvis/2019/r50_online"}[system]
-    return load_config(CONFIGS / f"{file}.yaml", [*_SIZES, *options])
+    return load_config(CONFIGS / f"{file}.yaml", [*SIZES, *options])
 
 
 def small_model(config: CfgNode) -> nn.Module:

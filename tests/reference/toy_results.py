@@ -1,4 +1,4 @@
-"""Results that equal the truth of a toy dataset."""
+"""Results that equal the truth of a small dataset."""
 
 from __future__ import annotations
 
@@ -31,12 +31,20 @@ TOY_VAL = {  # name -> kind of benchmark
 
 
 def perfect_samples(name: str) -> list[tuple[dict, object]]:
-    """(input, output that equals the truth) of every entry of a registered toy dataset."""
+    """(input, output that equals the truth) of every entry of a registered dataset."""
     metadata = MetadataCatalog.get(name)
     kind = benchmark_kind(metadata)
-    make = {"image_instance": _instances, "image_panoptic": _panoptic}.get(kind, _video)
+    makers = {
+        "image_instance": _instances,
+        "image_panoptic": _panoptic,
+        "image_semantic": _semantic,
+    }
+    make = makers.get(kind, _video)
     return [
-        ({**entry, "image_id": entry["video_id"]}, make(entry["record"], metadata))
+        (
+            {**entry, "image_id": entry["video_id"], "file_name": entry["file_names"][0]},
+            make(entry["record"], metadata),
+        )
         for entry in DatasetCatalog.get(name)
     ]
 
@@ -103,3 +111,10 @@ def _panoptic(record: VideoRecord, metadata: Metadata) -> dict:
         ids[torch.from_numpy(item.masks.decode(0))] = item.id + 1
         segments.append({"id": item.id + 1, "category_id": item.category})
     return {"panoptic_seg": (ids, segments)}
+
+
+def _semantic(record: VideoRecord, metadata: Metadata) -> dict:
+    labels = torch.from_numpy(np.int64(record.label_maps.decode(0)))
+    num_classes = len(metadata.class_names)
+    one_hot = torch.nn.functional.one_hot(labels.clamp(max=num_classes - 1), num_classes)
+    return {"sem_seg": one_hot.permute(2, 0, 1).float()}

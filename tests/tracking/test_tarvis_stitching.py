@@ -48,6 +48,7 @@ def test_overlaps_that_do_not_fit_are_refused(clip_length, overlap):
 
 def stitcher(**options) -> TrackStitcher:
     arguments = {
+        "overlap": 2,
         "max_tracks_per_clip": 3,
         "score_threshold": 0.0,
         "iou_threshold": 0.5,
@@ -71,9 +72,9 @@ def class_logits(*scores: float) -> torch.Tensor:
 
 def test_ids_follow_the_masks_not_the_order():
     tracks = stitcher()
-    assert tracks.add(range(4), 0, class_logits(3, 2), squares(4, 0, 8)) == []
-    assert tracks.last_ids == [1, 2]
-    final = tracks.add(range(2, 6), 2, class_logits(3, 2), squares(4, 8, 0))
+    final = tracks.add(range(4), class_logits(3, 2), squares(4, 0, 8))
+    assert [frame.frame for frame in final] == list(range(4)) and tracks.last_ids == [1, 2]
+    final += tracks.add(range(2, 6), class_logits(3, 2), squares(4, 8, 0))
     assert tracks.last_ids == [2, 1]
     assert [frame.frame for frame in final + tracks.finish()] == list(range(6))
     torch.testing.assert_close(tracks.class_logits()[1], torch.tensor([0, 2.5, 0]))
@@ -81,29 +82,31 @@ def test_ids_follow_the_masks_not_the_order():
 
 def test_instances_elsewhere_are_new_and_only_good_ones_are_kept():
     tracks = stitcher(score_threshold=0.5, max_tracks_per_clip=1)
-    tracks.add(range(4), 0, class_logits(0.1, 3, 4), squares(4, 0, 4, 8))
-    tracks.add(range(2, 6), 2, class_logits(4), squares(4, 0))
+    tracks.add(range(4), class_logits(0.1, 3, 4), squares(4, 0, 4, 8))
+    tracks.add(range(2, 6), class_logits(4), squares(4, 0))
     assert tracks.last_ids == [2] and list(tracks.class_sums) == [1, 2]
 
 
 def test_a_clip_without_instances_ends_all_tracks():
     tracks = stitcher(score_threshold=0.9)
-    tracks.add(range(4), 0, class_logits(9), squares(4, 0))
-    tracks.add(range(2, 6), 2, class_logits(-9), squares(4, 0))
-    tracks.add(range(4, 8), 2, class_logits(9), squares(4, 0))
+    final = tracks.add(range(4), class_logits(9), squares(4, 0))
+    final += tracks.add(range(2, 6), class_logits(-9), squares(4, 0))
+    final += tracks.add(range(4, 8), class_logits(9), squares(4, 0))
     assert tracks.last_ids == [2]
-    final = tracks.finish()
-    assert [frame.frame for frame in final] == [6, 7] and final[0].ids == [2]
+    assert [frame.ids for frame in final] == [[1]] * 4 + [[]] * 2 + [[2]] * 2
 
 
 @pytest.mark.parametrize(("keep_earlier", "expected"), [(True, 2.0), (False, 1.5)])
 def test_shared_frames_keep_the_earlier_masks_or_are_averaged(keep_earlier, expected):
     tracks = stitcher(keep_earlier=keep_earlier)
-    tracks.add(range(4), 0, class_logits(1), squares(4, 0))
-    later = squares(4, 0) / 2
-    final = {frame.frame: frame for frame in tracks.add(range(2, 6), 2, class_logits(1), later)}
-    assert list(final) == [0, 1, 2, 3]
-    assert final[3].mask_logits.max() == expected and final[1].mask_logits.max() == 2
+    frames = tracks.add(range(4), class_logits(1), squares(4, 0))
+    assert len(frames) == (4 if keep_earlier else 2)
+    frames += tracks.add(range(2, 6), class_logits(1), squares(4, 0) / 2)
+    assert len(frames) == (6 if keep_earlier else 4)
+    frames += tracks.finish()
+    assert [frame.frame for frame in frames] == list(range(6))
+    peaks = [float(frame.mask_logits.max()) for frame in frames]
+    assert peaks == [2, 2, expected, expected, 1, 1]
 
 
 def test_empty_masks_match_only_as_published():
@@ -121,36 +124,54 @@ def test_averages_keep_tracks_of_one_clip():
     assert averaged(nothing, nothing).mask_logits.shape == (0, 1, 1)
 
 
-@pytest.mark.parametrize("num_frames", [3, 4, 6, 8, 9])
+@pytest.mark.parametrize("num_frames", [1, 3, 4, 6, 8, 9])
 def test_semantic_logits_are_averaged_and_memory_is_bounded(num_frames):
-    semantic, final, shared = SemanticStitcher(), [], 0
+    semantic, final = SemanticStitcher(overlap=2), []
     for clip in clip_windows(num_frames, 4, 2):
-        logits = torch.full((2, len(clip), 1, 1), float(clip.start))
-        final += semantic.add(clip, shared, logits)
-        assert len(semantic._held) <= 4
-        shared = 2
+        final += semantic.add(torch.full((2, len(clip), 1, 1), float(clip.start)))
+        assert len(semantic._waiting) <= 2
     final += semantic.finish()
-    assert [index for index, _ in final] == list(range(num_frames))
-    for index, logits in final:
+    assert len(final) == num_frames
+    for index, logits in enumerate(final):
         starts = [c.start for c in clip_windows(num_frames, 4, 2) if index in c]
         assert logits[0] == sum(starts) / len(starts)
 
 
-def test_objects_of_a_middle_clip_replace_and_those_of_the_last_do_not():
-    objects = ObjectStitcher(overwrite=True)
-    layers = []
-    for value, clip in enumerate(clip_windows(8, 4, 2)):
-        layers += objects.add(clip, [5], torch.full((1, len(clip), 1, 1), float(value)))
-    layers += objects.finish()
-    values = [[float(layer.mask_logits) for layer in frame] for frame in layers]
-    assert values == [[0], [0], [0, 1], [0, 1], [1], [1], [2], [2]]
+def object_layers(num_frames: int, **options) -> list[list[FrameMasks]]:
+    """One object whose logits are the number of the clip."""
+    objects, layers = ObjectStitcher(overlap=2, **options), []
+    for number, clip in enumerate(clip_windows(num_frames, 4, 2)):
+        layers += objects.add(clip, [5], torch.full((1, len(clip), 1, 1), float(number)))
+    return layers + objects.finish()
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "expected"),
+    [
+        (3, [[0], [0], [0]]),
+        (4, [[0], [0], [0], [0]]),
+        (5, [[0], [0], [0], [0], [1]]),
+        (8, [[0], [0], [0, 1], [0, 1], [1], [1], [2], [2]]),
+    ],
+)
+def test_objects_of_a_middle_clip_replace_and_those_of_the_last_do_not(num_frames, expected):
+    layers = object_layers(num_frames, overwrite=True)
+    assert [[float(layer.mask_logits) for layer in frame] for frame in layers] == expected
+    assert [frame[0].frame for frame in layers] == list(range(num_frames))
 
 
 def test_objects_can_be_averaged():
-    objects = ObjectStitcher(overwrite=False)
-    objects.add(range(2), [5], torch.zeros(1, 2, 1, 1))
-    first = objects.add(range(1, 3), [5, 6], torch.ones(2, 2, 1, 1))
-    layers = first + objects.finish()
-    assert [len(frame) for frame in layers] == [1, 1, 1]
-    assert layers[1][0].ids == [5, 6]
-    assert layers[1][0].mask_logits.flatten().tolist() == [0.5, 1.0]
+    layers = object_layers(7, overwrite=False)
+    assert [len(frame) for frame in layers] == [1] * 7
+    values = [float(frame[0].mask_logits) for frame in layers]
+    assert values == [0, 0, 0.5, 0.5, 1.5, 1.5, 2]
+
+
+def test_frames_of_objects_come_when_it_is_known_whether_their_clip_was_the_last():
+    objects = ObjectStitcher(overlap=2, overwrite=True)
+    assert len(objects.add(range(4), [5], torch.zeros(1, 4, 1, 1))) == 2
+    assert objects.add(range(2, 6), [5], torch.zeros(1, 4, 1, 1)) == []
+    assert [frame[0].frame for frame in objects.proceed()] == [2, 3]
+    assert objects.proceed() == []
+    assert [frame[0].frame for frame in objects.finish()] == [4, 5]
+    assert objects.finish() == []

@@ -32,13 +32,14 @@ def frame_size(case) -> FrameSize:
     return size
 
 
-def clips_of(case) -> list[tuple[int, range, int]]:
-    """Number, frames and shared frames of each clip."""
-    clips, stop = [], 0
-    for index, (first, last) in enumerate(case.meta["clips"]):
-        clips.append((index, range(first, last + 1), max(0, stop - first)))
-        stop = last + 1
-    return clips
+def clips_of(case) -> list[range]:
+    return [range(first, last + 1) for first, last in case.meta["clips"]]
+
+
+def overlap_of(case) -> int:
+    """Frames that clips share; any number fits a single clip."""
+    clips = clips_of(case)
+    return clips[0].stop - clips[1].start if len(clips) > 1 else 1
 
 
 def size_of(case, name: str) -> tuple[int, int]:
@@ -71,6 +72,7 @@ def decoded(masks) -> dict[int, dict[int, np.ndarray]]:
 def stitching(case) -> dict:
     settings = case.meta["settings"]
     return {
+        "overlap": overlap_of(case),
         "max_tracks_per_clip": settings["max_tracks_per_clip"],
         "score_threshold": settings["track_score_threshold"],
         "iou_threshold": settings["association_iou_threshold"],
@@ -81,9 +83,9 @@ def stitching(case) -> dict:
 def add_tracks(case, task) -> list[list[int]]:
     """Feed the clips of a case to a task; ids of each clip."""
     task.frame_size, ids = frame_size(case), []
-    for index, clip, shared in clips_of(case):
+    for index, clip in enumerate(clips_of(case)):
         logits = (case.tensor(f"clip{index}/{kind}_logits") for kind in ("class", "mask"))
-        task.keep(task.stitcher.add(clip, shared, *logits))
+        task.add_tracks(clip, *logits)
         ids.append(task.stitcher.last_ids)
     return ids
 
@@ -114,9 +116,9 @@ def test_panoptic_maps_equal_the_original(case):
     settings = case.meta["settings"]
     task = PanopticTask("ANY", thing_classes=settings["thing_class_ids"], **stitching(case))
     add_tracks(case, task)
-    for index, clip, shared in clips_of(case):
+    for index in range(len(clips_of(case))):
         logits = case.tensor(f"clip{index}/semantic_logits")
-        task.keep_stuff(task.semantic_stitcher.add(clip, shared, logits))
+        task.keep_stuff(task.semantic_stitcher.add(logits))
     num_frames = len(case.arrays["semantic_maps"])
     result = task.finish(num_frames, task.frame_size.original)
     assert_masks(case, "tracks", decoded(task.masks), at_most=2)
@@ -140,9 +142,9 @@ def assert_panoptic(case, result, num_classes: int, at_most: float) -> None:
     assert (maps > 0).all()
 
 
-def object_clips(case, stitcher: ObjectStitcher, ids_of_clip) -> dict[int, dict[int, np.ndarray]]:
-    layers = []
-    for index, clip, _ in clips_of(case):
+def object_clips(case, ids_of_clip) -> dict[int, dict[int, np.ndarray]]:
+    stitcher, layers = ObjectStitcher(overlap=overlap_of(case), overwrite=True), []
+    for index, clip in enumerate(clips_of(case)):
         layers += stitcher.add(clip, ids_of_clip(index), case.tensor(f"clip{index}/mask_logits"))
     layers += stitcher.finish()
     size = frame_size(case)
@@ -176,7 +178,7 @@ def test_objects_equal_the_original(case):
 
     if last == 0:  # no ids at all, so no masks
         assert len(case.arrays["out/frame"]) == 0 and not case.arrays["index_maps"].any()
-        corrected = object_clips(case, ObjectStitcher(overwrite=True), lambda i: true_ids(case, i))
+        corrected = object_clips(case, lambda i: true_ids(case, i))
         logits = frame_size(case).restore(case.tensor("clip0/mask_logits").flatten(0, 1))
         logits = logits.unflatten(0, (-1, len(corrected)))
         best, owner = logits.max(0)
@@ -184,11 +186,11 @@ def test_objects_equal_the_original(case):
         assert expected.any()
         assert np.array_equal(index_maps(corrected, expected.shape), expected.numpy())
         return
-    masks = object_clips(case, ObjectStitcher(overwrite=True), ids_as_published)
+    masks = object_clips(case, ids_as_published)
     assert_masks(case, "out", masks, at_most=2)
     expected = case.arrays["index_maps"]
     assert ((index_maps(masks, expected.shape) != expected).sum((1, 2)) <= 2).all()
-    corrected = object_clips(case, ObjectStitcher(overwrite=True), lambda i: true_ids(case, i))
+    corrected = object_clips(case, lambda i: true_ids(case, i))
     final_ids = {
         object_id for frame in case.meta["clips"][last:] for object_id in corrected[frame[1]]
     }

@@ -65,6 +65,7 @@ def assert_masks_agree(case, prefix: str, masks) -> None:
 def category_options(case) -> dict:
     model = case.meta["model"]
     return {
+        "overlap": case.meta["settings"]["overlap"],
         "max_tracks_per_clip": model["MAX_TRACKS_PER_CLIP"],
         "score_threshold": model["TRACK_SCORE_THRESHOLD"],
         "iou_threshold": 0.5,
@@ -206,6 +207,7 @@ def small_tracker(model, *tasks, clip_length: int = 4, overlap: int = 2, **optio
 
 
 OPTIONS = {
+    "overlap": 2,
     "max_tracks_per_clip": 3,
     "score_threshold": 0.0,
     "iou_threshold": 0.5,
@@ -213,17 +215,17 @@ OPTIONS = {
 }
 
 
-def instances(**options) -> InstanceTask:
+def instances(overlap: int = 2, **options) -> InstanceTask:
     arguments = {"max_tracks": 4, "one_category_per_track": True, **OPTIONS, **options}
-    return InstanceTask("TOY", **arguments)
+    return InstanceTask("TOY_VIS", **(arguments | {"overlap": overlap}))
 
 
 def panoptic() -> PanopticTask:
-    return PanopticTask("TOY", thing_classes=[0, 1], **OPTIONS)
+    return PanopticTask("TOY_VPS", thing_classes=[4, 5], **OPTIONS)
 
 
-def objects(*targets, published: bool = True) -> ObjectTask:
-    task = ObjectTask(overlap=2, published=published)
+def objects(*targets, overlap: int = 2, published: bool = True) -> ObjectTask:
+    task = ObjectTask(overlap=overlap, published=published)
     for target in targets:
         task.add_target(target)
     return task
@@ -278,7 +280,8 @@ def test_an_object_may_come_later_than_other_tasks(small_model):
 
 
 def test_a_clip_shorter_than_the_overlap_is_segmented(small_model):
-    tracker = small_tracker(small_model, instances(), objects(box(3)), clip_length=8, overlap=4)
+    tasks = instances(overlap=4), objects(box(3), overlap=4)
+    tracker = small_tracker(small_model, *tasks, clip_length=8, overlap=4)
     results = segmented(tracker, video(2))
     assert [result.num_frames for result in results] == [2, 2]
 

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_MOST_BYTES_IN_MEMORY = 256 * 2**20
+_MOST_BYTES_IN_MEMORY = 16 * 2**20
 
 
 class FrameStore:
     """Frames of one size, appended one by one and read in order.
 
-    They lie in memory up to 256 MB and beyond that in an unnamed temporary file, which goes away
+    They lie in memory up to 16 MB and beyond that in an unnamed temporary file, which goes away
     with the object.
     """
 

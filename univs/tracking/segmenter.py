@@ -29,6 +29,7 @@ from univs.tracking import (
 from univs.tracking.mode import check_mode
 from univs.tracking.session import TARGET_TASKS, TASKS, Session
 from univs.tracking.shots import SceneCutDetector, ShotSession
+from univs.tracking.tarvis_mixed_session import MixedSession
 
 # How to open a session, and the tasks, by meta-architecture; the first that fits counts.
 _SYSTEMS: tuple[tuple[type, Callable[..., Session], tuple[str, ...]], ...] = (
@@ -114,6 +115,27 @@ class Segmenter:
         if task in TARGET_TASKS:
             raise ValueError(f"{task} follows its targets across scene cuts: leave out scene_cuts")
         return ShotSession(new_session, SceneCutDetector(scene_cuts))
+
+    def mixed_session(
+        self, tasks: Sequence[str], *, vocabulary: str | None = None
+    ) -> MixedSession:
+        """Begin a video that several tasks look at in one pass, on the same features.
+
+        Args:
+            tasks: of ``tasks``, without repeats.
+            vocabulary: name of the class list to look for, for those tasks that it fits.
+
+        Raises:
+            ValueError: the model is no TarViS, or cannot do one of the tasks.
+        """
+        if not isinstance(self.model, TarViS):
+            raise ValueError(
+                f"a {type(self.model).__name__} does one task at a time, but was asked for "
+                f"{', '.join(tasks)}: use a TarViS model"
+            )
+        return tarvis_session.open_mixed_session(
+            self.model, self._cfg, tasks=tasks, vocabulary=vocabulary
+        )
 
     def segment(
         self,

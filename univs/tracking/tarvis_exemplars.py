@@ -52,6 +52,13 @@ class ObjectMemory:
         self.ids = list(ids)
         self.mask_logits = mask_logits[:, -overlap:].clone()
 
+    def forget(self, object_id: int) -> None:
+        """Do not follow an object any more; it need not be known."""
+        kept = [index for index, known in enumerate(self.ids) if known != object_id]
+        if len(kept) < len(self.ids):
+            self.ids = [self.ids[index] for index in kept]
+            self.mask_logits = self.mask_logits[kept]
+
 
 @dataclass
 class ClipObjects:
@@ -80,13 +87,14 @@ def objects_of_clip(
 ) -> ClipObjects:
     """Decide which objects are segmented in a clip, and what says where they are.
 
-    A given mask replaces the prediction in its own frame. A given point counts only for an object
-    without prediction, because the masks say more. (The original passes both, so that the object is
-    there twice.)
+    A given mask replaces the prediction in its own frame. A point in a new frame replaces all that
+    is known of its object, which corrects it; one in a frame that the clip before has as well is
+    used up, and counts again only if its object was lost. (The original passes both point and
+    prediction, so that the object is there twice.)
 
     Args:
         memory: of the clip before.
-        given: objects whose frame lies in the clip.
+        given: objects whose frame lies in the clip; of one object the later ones count more.
         clip: frames of the video.
         input_size: height and width of the network's input without padding.
         padded_size: with padding.
@@ -95,16 +103,20 @@ def objects_of_clip(
     shared = [frame for frame in memory.frames if frame in clip]
     used = sorted({*shared, *(thing.frame for thing in given)})
     masks = predicted_masks(memory, shared, used, padded_size, device)  # by id
-    for thing in given:
-        if thing.mask is not None:
-            blank = torch.zeros(len(used), *padded_size, dtype=torch.bool, device=device)
-            mask = masks.setdefault(thing.id, blank)[used.index(thing.frame)]
-            mask.fill_(False)
-            mask[: input_size[0], : input_size[1]] = thing.mask.to(device)
+    points: dict[int, GivenObject] = {}
+    for thing in sorted(given, key=lambda thing: thing.frame):
+        if thing.mask is None:
+            points[thing.id] = thing
+            continue
+        points.pop(thing.id, None)
+        blank = torch.zeros(len(used), *padded_size, dtype=torch.bool, device=device)
+        mask = masks.setdefault(thing.id, blank)[used.index(thing.frame)]
+        mask.fill_(False)
+        mask[: input_size[0], : input_size[1]] = thing.mask.to(device)
     visible = {object_id: mask for object_id, mask in masks.items() if mask.any()}
-    points = {
-        thing.id: thing for thing in given if thing.point is not None and thing.id not in visible
-    }
+    used_up = {thing.id for thing in points.values() if thing.frame in shared}
+    points = {key: thing for key, thing in points.items() if key not in used_up & visible.keys()}
+    visible = {object_id: mask for object_id, mask in visible.items() if object_id not in points}
     lost = [object_id for object_id in masks if object_id not in visible | points]
     ids = [*visible, *points]
     if not ids:
@@ -163,8 +175,7 @@ def hide_before_reference(
         references: the frame of the video in which each object is given, by id.
         clip: the T frames.
     """
-    first = torch.tensor([references[object_id] for object_id in ids])
-    is_before = torch.tensor(list(clip)) < first[:, None]  # N T
-    return mask_logits.masked_fill(
-        is_before[..., None, None].to(mask_logits.device), _BEFORE_REFERENCE
-    )
+    first = torch.tensor([references[object_id] for object_id in ids], device=mask_logits.device)
+    frames = torch.arange(clip.start, clip.stop, device=mask_logits.device)
+    is_before = frames < first[:, None]  # N T
+    return mask_logits.masked_fill(is_before[..., None, None], _BEFORE_REFERENCE)

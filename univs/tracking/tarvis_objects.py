@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from univs.modeling.meta_arch.tarvis import TarViS
 from univs.structures import (
@@ -13,6 +14,7 @@ from univs.structures import (
     PointTarget,
     Rle,
     Segment,
+    Target,
     Track,
     VideoResult,
     encode_masks,
@@ -38,9 +40,12 @@ class ObjectTask(Task):
             published: join clips as the original does.
         """
         self.overlap = overlap
-        self.stitcher = ObjectStitcher(overwrite=published)
+        self.stitcher = ObjectStitcher(overlap=overlap, overwrite=published)
         self.memory = ObjectMemory()
-        self.targets: dict[int, MaskTarget | PointTarget] = {}
+        # What says where the objects are that are followed, by id, and where each was given first;
+        # the latter also of objects that are not followed any more.
+        self.targets: dict[int, list[MaskTarget | PointTarget]] = {}
+        self.first_frames: dict[int, int] = {}
         self.lost: list[list[int]] = []  # ids of the objects that vanished, by clip
         self.frame_size: FrameSize | None = None
         self.masks: dict[int, dict[int, Rle]] = {}  # by frame, then by object
@@ -52,33 +57,76 @@ class ObjectTask(Task):
         Raises:
             ValueError: the id is taken, or the target is none that TarViS understands.
         """
-        if target.id in self.targets:
+        if target.id in self.first_frames:
             raise ValueError(f"target {target.id} is given twice: every object needs its own id")
-        if isinstance(target, PointTarget):
-            if len(target.points) != 1 or not target.is_inside[0]:
-                raise ValueError(
-                    f"target {target.id} has {len(target.points)} points: TarViS takes exactly one "
-                    "point inside of the object"
-                )
-        elif not isinstance(target, MaskTarget):
-            raise ValueError(
-                f"target {target.id} is a {type(target).__name__}: TarViS takes objects as "
-                "MaskTarget or PointTarget"
-            )
-        self.targets[target.id] = target
+        check_kind(target)
+        self.targets[target.id] = [target]
+        self.first_frames[target.id] = target.frame_index
+
+    def refine_target(self, target_id: int, target: MaskTarget | PointTarget) -> None:
+        """Correct an object, also one that was lost. The frame must not have been segmented yet.
+
+        Raises:
+            ValueError: the object is not followed, ``target`` has another id, or is none that
+                TarViS understands.
+        """
+        self._check_followed(target_id)
+        if target.id != target_id:
+            raise ValueError(f"the correction of target {target_id} has the id {target.id}")
+        check_kind(target)
+        self.targets[target_id].append(target)
+        first = min(self.first_frames[target_id], target.frame_index)
+        self.first_frames[target_id] = first
+
+    def remove_target(self, target_id: int) -> None:
+        """Follow an object no longer; its masks so far stay.
+
+        Raises:
+            ValueError: the object is not followed.
+        """
+        self._check_followed(target_id)
+        del self.targets[target_id]
+        self.memory.forget(target_id)
+
+    def _check_followed(self, target_id: int) -> None:
+        if target_id not in self.targets:
+            known = ", ".join(map(str, sorted(self.targets))) or "there are none"
+            raise ValueError(f"there is no target {target_id} to change; known: {known}")
 
     @property
     def num_final(self) -> int:
         return self._num_final
 
+    @property
+    def latency(self) -> int:
+        # As published, the last clip is joined differently, so it must be known.
+        return int(self.stitcher.overwrite)
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        for targets in self.targets.values():
+            for target in targets:
+                check_fits(target, size)
+
     def begins_at(self) -> int | None:
-        return min((target.frame_index for target in self.targets.values()), default=None)
+        return min((self.first_frames[target_id] for target_id in self.targets), default=None)
+
+    def pass_over(self, stop: int) -> None:
+        self._pause()
+        self._num_final = max(self._num_final, stop)
+
+    def proceed(self) -> None:
+        self.keep(self.stitcher.proceed())
+
+    def _pause(self) -> None:
+        self.keep(self.stitcher.finish())
+        self.memory = ObjectMemory()
 
     def add(self, model: TarViS, clip: EncodedClip) -> None:
         self.frame_size = clip.size
         given = [
             given_object(target, clip.size)
-            for target in self.targets.values()
+            for targets in self.targets.values()
+            for target in targets
             if target.frame_index in clip.frames
         ]
         objects = objects_of_clip(
@@ -91,19 +139,19 @@ class ObjectTask(Task):
         )
         self.lost.append(objects.lost)
         if objects.exemplars is None:
-            self.keep(self.stitcher.finish())
-            self.memory = ObjectMemory()
+            self.pass_over(clip.frames.stop)
             return
         num_frames = len(clip.frames)
         logits = model.predict_objects(clip.features, num_frames, objects.exemplars).mask_logits
-        references = {target.id: target.frame_index for target in self.targets.values()}
-        logits = hide_before_reference(logits.float(), objects.ids, references, clip.frames)
+        logits = hide_before_reference(logits.float(), objects.ids, self.first_frames, clip.frames)
         self.memory.update(clip.frames, objects.ids, logits, self.overlap)
         self.keep(self.stitcher.add(clip.frames, objects.ids, logits))
 
     def keep(self, frames: list[list[FrameMasks]]) -> None:
         """Restore the masks of final frames to the size of the video, as run lengths."""
         for layers in frames:
+            if layers[0].frame < self._num_final:
+                continue  # a new sequence of clips begins with frames of the one before
             self._num_final = layers[0].frame + 1
             masks = layered_masks(layers, self.frame_size)
             ids, disjoint = list(masks), without_later(np.array([*masks.values()]))
@@ -130,35 +178,75 @@ class ObjectTask(Task):
                     self.masks.get(frame, {}).get(target_id) for frame in range(num_frames)
                 ],
             )
-            for target_id in sorted(self.targets)
+            for target_id in sorted(self.first_frames)
         ]
         return VideoResult(num_frames=num_frames, size=size, tracks=tracks)
 
 
-def given_object(target: MaskTarget | PointTarget, size: FrameSize) -> GivenObject:
-    """A target in the coordinates of the network's input.
+def check_kind(target: Target) -> None:
+    """Refuse targets that TarViS does not understand.
 
     Raises:
-        ValueError: it does not fit the frame.
+        ValueError: it is neither a mask nor one point inside of an object.
     """
+    if isinstance(target, PointTarget):
+        if len(target.points) != 1 or not target.is_inside[0]:
+            raise ValueError(
+                f"target {target.id} has {len(target.points)} points: TarViS takes exactly one "
+                "point inside of the object"
+            )
+    elif not isinstance(target, MaskTarget):
+        raise ValueError(
+            f"target {target.id} is a {type(target).__name__}: TarViS takes objects as "
+            "MaskTarget or PointTarget"
+        )
+
+
+def check_fits(target: MaskTarget | PointTarget, size: tuple[int, int]) -> None:
+    """Refuse targets that do not fit frames of height and width ``size``.
+
+    Raises:
+        ValueError: the point lies outside, or the mask has another size.
+    """
+    if isinstance(target, MaskTarget):
+        if target.size != tuple(size):
+            raise ValueError(
+                f"the mask of target {target.id} has the size {list(target.size)}, but the frames "
+                f"of the video are {list(size)}"
+            )
+        return
+    x, y = target.points[0].tolist()
+    if not (0 <= x <= size[1] and 0 <= y <= size[0]):
+        raise ValueError(
+            f"the point ({x}, {y}) of target {target.id} is outside of the frame of {size[1]} x "
+            f"{size[0]} pixels"
+        )
+
+
+def given_object(target: MaskTarget | PointTarget, size: FrameSize) -> GivenObject:
+    """A target in the coordinates of the network's input; see :func:`check_fits`."""
+    check_fits(target, size.original)
     height, width = size.original
     if isinstance(target, PointTarget):
         x, y = target.points[0].tolist()
-        if not (0 <= x <= width and 0 <= y <= height):
-            raise ValueError(
-                f"the point ({x}, {y}) of target {target.id} is outside of the frame of {width} x "
-                f"{height} pixels"
-            )
         return GivenObject(target.id, target.frame_index, point=(x / width, y / height))
-    if target.size != size.original:
-        raise ValueError(
-            f"the mask of target {target.id} has the size {list(target.size)}, but the frames of "
-            f"the video are {list(size.original)}"
-        )
-    mask = torch.from_numpy(np.ascontiguousarray(target.mask))[None, None].float()
-    if size.resized != size.original:
-        mask = F.interpolate(mask, size=size.resized, mode="bilinear", align_corners=False)
-    return GivenObject(target.id, target.frame_index, mask=mask[0, 0] > 0.5)
+    mask = torch.from_numpy(np.ascontiguousarray(target.mask))
+    return GivenObject(target.id, target.frame_index, mask=resized_mask(mask, size.resized))
+
+
+def resized_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize a mask ``(H, W)`` bool; one that would vanish keeps the pixel at its centre."""
+    if tuple(mask.shape) == tuple(size):
+        return mask
+    resized = F.interpolate(
+        mask[None, None].float(), size=size, mode="bilinear", align_corners=False
+    )
+    resized = resized[0, 0] > 0.5
+    if mask.any() and not resized.any():
+        scale = torch.tensor(size) / torch.tensor(mask.shape)
+        row, column = ((mask.nonzero().float().mean(0) + 0.5) * scale).long().tolist()
+        resized[row, column] = True
+    return resized
 
 
 def layered_masks(layers: list[FrameMasks], size: FrameSize) -> dict[int, np.ndarray]:

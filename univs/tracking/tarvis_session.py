@@ -1,192 +1,255 @@
-"""One task on one video with TarViS, with the verbs of every session."""
+"""Sessions of TarViS: what a config says about a task, and one task on one video."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 
-from univs.config.tarvis import thing_classes_of
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from univs.config.tarvis import thing_classes_of, vocabulary_named, vocabulary_of_domain
+from univs.data.catalog import class_table, domains
 from univs.modeling.meta_arch.tarvis import TarViS
-from univs.structures import FrameResult, MaskTarget, PointTarget, VideoResult
+from univs.structures import FrameResult, Target, VideoResult
 from univs.tracking.session import Session
+from univs.tracking.tarvis_mixed_session import MixedSession
 from univs.tracking.tarvis_objects import ObjectTask
-from univs.tracking.tarvis_tasks import InstanceTask, PanopticTask, Task
-from univs.tracking.tarvis_tracker import TarVisTracker
+from univs.tracking.tarvis_tasks import InstanceTask, PanopticTask, SemanticTask, Task
 
-
-class TarVisSession(Session):
-    """Segments one video: instances, panoptic segments, or objects that are given with ``add``.
-
-    Several tasks on the same features are the business of
-    :class:`~univs.tracking.tarvis_tracker.TarVisTracker`.
-
-    >>> with segmenter.session() as session:
-    ...     session.add(PointTarget(id=1, points=[[x, y]]))
-    ...     for frame in frames:
-    ...         for result in session.push(frame): ...
-    ...     for result in session.flush(): ...
-    ...     video = session.finish()
-    """
-
-    def __init__(
-        self,
-        model: TarViS,
-        *,
-        clip_length: int,
-        overlap: int,
-        min_size: int,
-        max_size: int,
-        vocabulary: str,
-        thing_classes: tuple[int, ...],
-        max_tracks: int,
-        max_tracks_per_clip: int,
-        score_threshold: float,
-        iou_threshold: float,
-        published: bool,
-        one_category_per_track: bool = True,
-    ) -> None:
-        """
-        Args:
-            model: in evaluation mode.
-            clip_length, overlap, min_size, max_size: see
-                :class:`~univs.tracking.tarvis_tracker.TarVisTracker`.
-            vocabulary: what to look for; "" for given objects only.
-            thing_classes: thing classes of a panoptic vocabulary; none: all classes are things.
-            max_tracks, one_category_per_track: see
-                :class:`~univs.tracking.tarvis_tasks.InstanceTask`.
-            max_tracks_per_clip, score_threshold, iou_threshold: see
-                :class:`~univs.tracking.tarvis_stitching.TrackStitcher`.
-            published: join clips as the original does.
-        """
-        self._tracker_options = {
-            "clip_length": clip_length,
-            "overlap": overlap,
-            "min_size": min_size,
-            "max_size": max_size,
-        }
-        self._stitching = {
-            "max_tracks_per_clip": max_tracks_per_clip,
-            "score_threshold": score_threshold,
-            "iou_threshold": iou_threshold,
-            "published": published,
-        }
-        self.model = model
-        self.vocabulary, self.thing_classes = vocabulary, thing_classes
-        self.max_tracks = max_tracks
-        self.one_category_per_track = one_category_per_track
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the video and its targets."""
-        self.task = self._new_task()
-        self._tracker = TarVisTracker(self.model, [self.task], **self._tracker_options)
-        self._num_given = 0
-        self._result: VideoResult | None = None
-
-    def _new_task(self) -> Task:
-        if not self.vocabulary:
-            return ObjectTask(
-                overlap=self._tracker_options["overlap"], published=self._stitching["published"]
-            )
-        if self.thing_classes:
-            return PanopticTask(
-                self.vocabulary, thing_classes=self.thing_classes, **self._stitching
-            )
-        return InstanceTask(
-            self.vocabulary,
-            max_tracks=self.max_tracks,
-            one_category_per_track=self.one_category_per_track,
-            **self._stitching,
-        )
-
-    @property
-    def num_frames(self) -> int:
-        """Frames pushed so far."""
-        return self._tracker.num_frames
-
-    @property
-    def latency(self) -> int:
-        return self._tracker_options["clip_length"] - 1
-
-    def add(self, target: MaskTarget | PointTarget) -> None:
-        """Give an object, before its frame is pushed.
-
-        Raises:
-            ValueError: the session looks for categories, the frame is past, the id is taken, or
-                TarViS does not take such targets.
-        """
-        if not isinstance(self.task, ObjectTask):
-            raise ValueError(
-                f"this session looks for the categories of {self.vocabulary}: to segment given "
-                'objects set MODEL.TARVIS.TEST.VOCABULARY to ""'
-            )
-        if target.frame_index < self.num_frames:
-            raise ValueError(
-                f"target {target.id} is given in frame {target.frame_index}, but "
-                f"{self.num_frames} frames were pushed already: add it before its frame"
-            )
-        self.task.add_target(target)
-
-    def push(self, frame: np.ndarray) -> list[FrameResult]:
-        """Give the next frame, RGB uint8 ``(H, W, 3)``.
-
-        Returns:
-            results that became final, in the order of frames; often none.
-
-        Raises:
-            ValueError: the frame does not fit, or the session was flushed.
-        """
-        if self._result is not None:
-            raise ValueError("the video was flushed: reset the session to begin another one")
-        self._tracker.push(frame)
-        return self._new_results(self.task.num_final)
-
-    def flush(self) -> list[FrameResult]:
-        """Segment the frames that still wait, and give all results that are missing."""
-        if self.num_frames == 0:
-            return []
-        self._finish()
-        return self._new_results(self.num_frames)
-
-    def finish(self) -> VideoResult:
-        """The result of the whole video.
-
-        Raises:
-            ValueError: no frame was given.
-        """
-        self._finish()
-        return self._result
-
-    def _finish(self) -> None:
-        if self._result is None:
-            (self._result,) = self._tracker.finish()
-
-    def _new_results(self, stop: int) -> list[FrameResult]:
-        frames = range(self._num_given, stop)
-        self._num_given = max(self._num_given, stop)
-        return [self.task.frame_result(frame, self._tracker.frame_size) for frame in frames]
+#: What TarViS can be asked of a video.
+TARVIS_TASKS = ("vis", "vps", "vss", "vos", "pet")
+_FOLLOWING = ("vos", "pet")  # of given objects
 
 
 def open_session(
-    model: TarViS, cfg, *, task: str | None, vocabulary: str | None, one_category_per_track: bool
+    model: TarViS,
+    cfg: CfgNode,
+    *,
+    task: str | None = None,
+    vocabulary: str | None = None,
+    one_category_per_track: bool = True,
 ) -> TarVisSession:
-    """A session as the config says; see :meth:`~univs.tracking.segmenter.Segmenter.session`.
+    """Begin a video.
 
-    Given objects need no vocabulary, so the tasks "vos" and "pet" leave that of the config aside.
+    Args:
+        model: in evaluation mode.
+        cfg: its config.
+        task: one of :data:`TARVIS_TASKS`; by default the one that ``MODEL.TARVIS.TEST.VOCABULARY``
+            stands for: ``vos`` if it is empty, ``vps`` if it has stuff, else ``vis``.
+        vocabulary: what to look for, see :func:`~univs.config.tarvis.vocabulary_named`; by default
+            ``TEST.VOCABULARY`` if it fits the task, else that of the task. ``vos`` and ``pet`` need
+            none.
+        one_category_per_track: see :class:`~univs.tracking.tarvis_tasks.InstanceTask`.
+
+    Raises:
+        ValueError: TarViS does not do this task, or not with this vocabulary.
     """
-    tarvis = cfg.MODEL.TARVIS
-    vocabulary = "" if task in ("vos", "pet") else vocabulary or tarvis.TEST.VOCABULARY
-    return TarVisSession(
+    task = task or default_task(cfg)
+    vocabularies = {task: _vocabulary_for(cfg, task, vocabulary)}
+    return TarVisSession(_mixed_session(model, cfg, vocabularies, one_category_per_track))
+
+
+def open_mixed_session(
+    model: TarViS,
+    cfg: CfgNode,
+    *,
+    tasks: Sequence[str],
+    vocabulary: str | None = None,
+    one_category_per_track: bool = True,
+) -> MixedSession:
+    """Begin a video that is segmented by several tasks in one pass.
+
+    Args:
+        model: in evaluation mode.
+        cfg: its config; all tasks share its clips and its size of frames.
+        tasks: of :data:`TARVIS_TASKS`, without repeats.
+        vocabulary: as for :func:`open_session`, for those tasks that it fits.
+        one_category_per_track: see :class:`~univs.tracking.tarvis_tasks.InstanceTask`.
+
+    Raises:
+        ValueError: there is no task, one is listed twice, or TarViS does not do it.
+    """
+    if not tasks or len(set(tasks)) < len(tasks):
+        raise ValueError(
+            f"give one or more of {', '.join(TARVIS_TASKS)}, each once, not {list(tasks)}"
+        )
+    vocabularies = {}
+    for task in tasks:
+        fits = vocabulary is not None and _fits(cfg, task, vocabulary_named(cfg, vocabulary))
+        vocabularies[task] = _vocabulary_for(cfg, task, vocabulary if fits else None)
+    return _mixed_session(model, cfg, vocabularies, one_category_per_track)
+
+
+def default_task(cfg: CfgNode) -> str:
+    """The task that ``MODEL.TARVIS.TEST.VOCABULARY`` stands for."""
+    vocabulary = cfg.MODEL.TARVIS.TEST.VOCABULARY
+    if not vocabulary:
+        return "vos"
+    return "vps" if thing_classes_of(cfg, vocabulary) else "vis"
+
+
+class TarVisSession(Session):
+    """One task on one video, see :class:`~univs.tracking.session.Session`.
+
+    Several tasks at once are the business of
+    :class:`~univs.tracking.tarvis_mixed_session.MixedSession`.
+    """
+
+    def __init__(self, mixed: MixedSession) -> None:
+        """
+        Args:
+            mixed: a new session of one task.
+        """
+        self._mixed = mixed
+        (self._name,) = mixed.tasks
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the 0-based categories of results; none if objects are given."""
+        return self._mixed.class_names[self._name]
+
+    @property
+    def task(self) -> Task:
+        """The task of the current video."""
+        return self._mixed.tasks[self._name]
+
+    @property
+    def num_frames(self) -> int:
+        return self._mixed.num_frames
+
+    @property
+    def latency(self) -> int:
+        return self._mixed.latency
+
+    def reset(self) -> None:
+        self._mixed.reset()
+
+    def push(self, frame: np.ndarray) -> list[FrameResult]:
+        """See :meth:`~univs.tracking.session.Session.push`; a flushed session takes no frames."""
+        return self._mixed.push(frame)[self._name]
+
+    def flush(self) -> list[FrameResult]:
+        """Segment the frames that still wait, and give all results that are missing."""
+        return self._mixed.flush()[self._name]
+
+    def finish(self) -> VideoResult:
+        return self._mixed.finish()[self._name]
+
+    def add(self, target: Target) -> None:
+        """Give an object by a mask or one point, before its frame is segmented."""
+        self._mixed.add(target)
+
+    def refine(self, target_id: int, target: Target) -> None:
+        """See :meth:`~univs.tracking.tarvis_mixed_session.MixedSession.refine`."""
+        self._mixed.refine(target_id, target)
+
+    def remove(self, target_id: int) -> None:
+        """See :meth:`~univs.tracking.tarvis_mixed_session.MixedSession.remove`."""
+        self._mixed.remove(target_id)
+
+
+def _mixed_session(
+    model: TarViS, cfg: CfgNode, vocabularies: Mapping[str, str], one_category_per_track: bool
+) -> MixedSession:
+    """A session of the tasks that are the keys of ``vocabularies``."""
+    return MixedSession(
         model,
+        {
+            task: _task_maker(cfg, task, vocabulary, one_category_per_track)
+            for task, vocabulary in vocabularies.items()
+        },
+        class_names={
+            task: class_names_of(cfg, vocabulary) for task, vocabulary in vocabularies.items()
+        },
         clip_length=cfg.TEST.CLIP_LENGTH,
-        overlap=tarvis.TEST.FRAME_OVERLAP,
+        overlap=cfg.MODEL.TARVIS.TEST.FRAME_OVERLAP,
         min_size=cfg.INPUT.MIN_SIZE_TEST,
         max_size=cfg.INPUT.MAX_SIZE_TEST,
-        vocabulary=vocabulary,
-        thing_classes=thing_classes_of(cfg, vocabulary),
-        max_tracks=cfg.TEST.DETECTIONS_PER_IMAGE,
-        max_tracks_per_clip=tarvis.TEST.MAX_TRACKS_PER_CLIP,
-        score_threshold=tarvis.TEST.TRACK_SCORE_THRESHOLD,
-        iou_threshold=tarvis.TEST.ASSOCIATION_IOU,
-        published=tarvis.PUBLISHED_BEHAVIOUR,
-        one_category_per_track=one_category_per_track,
     )
+
+
+def _task_maker(
+    cfg: CfgNode, task: str, vocabulary: str, one_category_per_track: bool
+) -> Callable[[], Task]:
+    """What makes a new task."""
+    options, published = cfg.MODEL.TARVIS.TEST, cfg.MODEL.TARVIS.PUBLISHED_BEHAVIOUR
+    overlap = options.FRAME_OVERLAP
+    if task in _FOLLOWING:
+        return lambda: ObjectTask(overlap=overlap, published=published)
+    if task == "vss":
+        return lambda: SemanticTask(vocabulary, overlap=overlap)
+    kept = options.INSTANCE if task == "vis" else options.PANOPTIC
+    stitching = {
+        "overlap": overlap,
+        "max_tracks_per_clip": kept.MAX_TRACKS_PER_CLIP,
+        "score_threshold": kept.SCORE_THRESHOLD,
+        "iou_threshold": options.ASSOCIATION_IOU,
+        "published": published,
+    }
+    if task == "vps":
+        things = thing_classes_of(cfg, vocabulary)
+        return lambda: PanopticTask(vocabulary, thing_classes=things, **stitching)
+    return lambda: InstanceTask(
+        vocabulary,
+        max_tracks=cfg.TEST.DETECTIONS_PER_IMAGE,
+        one_category_per_track=one_category_per_track,
+        **stitching,
+    )
+
+
+def _vocabulary_for(cfg: CfgNode, task: str, vocabulary: str | None) -> str:
+    """The vocabulary of a task, which was asked for or which the config names.
+
+    Returns:
+        its name; "" for tasks that follow given objects.
+    """
+    if task not in TARVIS_TASKS:
+        raise ValueError(f"TarViS does {', '.join(TARVIS_TASKS)}, but not {task!r}")
+    if task in _FOLLOWING:
+        return ""
+    options = cfg.MODEL.TARVIS.TEST
+    if vocabulary is not None:
+        named = vocabulary_named(cfg, vocabulary)
+        if not _fits(cfg, task, named):
+            raise ValueError(
+                f"the vocabulary {named} has no stuff, so there is nothing to do for {task}: use "
+                "vis, or a panoptic vocabulary"
+            )
+        return named
+    if options.VOCABULARY and _fits(cfg, task, options.VOCABULARY):
+        return vocabulary_named(cfg, options.VOCABULARY)
+    of_task = options.INSTANCE if task == "vis" else options.PANOPTIC
+    return _vocabulary_for(cfg, task, of_task.VOCABULARY)
+
+
+def _fits(cfg: CfgNode, task: str, vocabulary: str) -> bool:
+    """Tell whether a task has something to do with a vocabulary."""
+    return task == "vis" or bool(thing_classes_of(cfg, vocabulary))
+
+
+def class_names_of(cfg: CfgNode, vocabulary: str) -> list[str]:
+    """Names of the classes of a vocabulary, as the data sets of the config know them.
+
+    Args:
+        cfg: the config.
+        vocabulary: one of ``MODEL.TARVIS.VOCABULARIES``; "" has no classes.
+    """
+    if not vocabulary:
+        return []
+    tables: dict[str, list[str]] = {}  # by vocabulary
+    known = set(cfg.MODEL.TARVIS.VOCABULARIES)
+    metadata = [MetadataCatalog.get(n) for n in (*cfg.DATASETS.TEST, *cfg.DATASETS.TRAIN)]
+    for entry in metadata:
+        name = vocabulary_of_domain(entry.get("domain") or "")
+        if name in known and entry.get("class_names"):
+            tables.setdefault(name, list(entry.class_names))
+    for domain in domains():
+        tables.setdefault(vocabulary_of_domain(domain), list(class_table(domain).names))
+    sizes = dict(
+        zip(cfg.MODEL.TARVIS.VOCABULARIES, cfg.MODEL.TARVIS.VOCABULARY_SIZES, strict=True)
+    )
+    names = tables.get(vocabulary, [])
+    if len(names) != sizes[vocabulary]:
+        return [f"class {index}" for index in range(sizes[vocabulary])]
+    return names

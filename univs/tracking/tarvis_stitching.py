@@ -2,6 +2,7 @@
 
 Stitchers take the predictions of one clip after another and give back frames as soon as no later
 clip can change them. They hold the frames that two clips share, whatever the length of the video.
+Every clip but the last one shares its last ``overlap`` frames with the next.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class TrackStitcher:
     def __init__(
         self,
         *,
+        overlap: int,
         max_tracks_per_clip: int,
         score_threshold: float,
         iou_threshold: float,
@@ -79,6 +81,7 @@ class TrackStitcher:
     ) -> None:
         """
         Args:
+            overlap: frames that successive clips share.
             max_tracks_per_clip: instances of a clip that are kept, best first.
             score_threshold: least probability of the best class of an instance that is kept.
             iou_threshold: instances of two clips are the same above this overlap.
@@ -86,35 +89,33 @@ class TrackStitcher:
                 pixel in them count as equal (as published); otherwise logits are averaged, and such
                 instances never match.
         """
+        self.overlap = overlap
         self.max_tracks_per_clip = max_tracks_per_clip
         self.score_threshold = score_threshold
         self.iou_threshold = iou_threshold
         self.keep_earlier = keep_earlier
         self.class_sums: dict[int, Tensor] = {}
         self.num_clips: dict[int, int] = {}
-        self._held: list[FrameMasks] = []
+        self._shared: list[FrameMasks] = []  # what the last clip predicts for its shared frames
+        self._waiting: list[FrameMasks] = []  # what was not given out yet
         self._next_id = 1
         self.last_ids: list[int] = []
 
-    def add(
-        self, clip: range, shared: int, class_logits: Tensor, mask_logits: Tensor
-    ) -> list[FrameMasks]:
+    def add(self, clip: range, class_logits: Tensor, mask_logits: Tensor) -> list[FrameMasks]:
         """Take the next clip.
 
         Args:
             clip: its T frames.
-            shared: how many of them, from the first on, the clip before has as well.
             class_logits: ``(Q, 1 + K)``, background first.
             mask_logits: ``(Q, T, h, w)``.
 
         Returns:
-            the frames before the clip that were not given out yet.
+            the frames that are final and were not given out yet.
         """
         kept = self._kept(class_logits.float())
         class_logits, mask_logits = class_logits[kept].float(), mask_logits[kept].float()
-        earlier = [frame for frame in self._held if frame.frame >= clip.start]
-        final = [frame for frame in self._held if frame.frame < clip.start]
-        ids = self._associated(earlier, mask_logits[:, :shared])
+        earlier = self._shared
+        ids = self._associated(earlier, mask_logits[:, : len(earlier)])
         for track_id, logits in zip(ids, class_logits, strict=True):
             self.class_sums[track_id] = self.class_sums.get(track_id, 0) + logits
             self.num_clips[track_id] = self.num_clips.get(track_id, 0) + 1
@@ -123,18 +124,18 @@ class TrackStitcher:
             FrameMasks(frame, ids, logits)
             for frame, logits in zip(clip, mask_logits.unbind(1), strict=True)
         ]
-        # Only the frames that the next clip may share are needed as this clip predicts them.
-        self._held = masks[shared:]
-        shared_frames = [
-            before if self.keep_earlier else averaged(before, after)
-            for before, after in zip(earlier, masks[:shared], strict=True)
-        ]
-        return [*final, *shared_frames]
+        self._shared = masks[-self.overlap :]
+        if self.keep_earlier:
+            return masks[len(earlier) :]
+        means = [averaged(*pair) for pair in zip(earlier, masks, strict=False)]
+        frames = means + masks[len(earlier) :]
+        self._waiting = frames[-self.overlap :]
+        return frames[: -self.overlap]
 
     def finish(self) -> list[FrameMasks]:
         """The frames that are left."""
-        held, self._held = self._held, []
-        return held
+        waiting, self._waiting, self._shared = self._waiting, [], []
+        return waiting
 
     def class_logits(self) -> dict[int, Tensor]:
         """Class logits ``(1 + K,)`` of each track, averaged over its clips, by id."""
@@ -172,43 +173,46 @@ class TrackStitcher:
 class SemanticStitcher:
     """Averages the class maps of frames that clips share."""
 
-    def __init__(self) -> None:
-        self._held: list[tuple[int, Tensor]] = []
+    def __init__(self, *, overlap: int) -> None:
+        """
+        Args:
+            overlap: frames that successive clips share.
+        """
+        self.overlap = overlap
+        self._waiting: list[Tensor] = []
 
-    def add(self, clip: range, shared: int, logits: Tensor) -> list[tuple[int, Tensor]]:
-        """Take the logits ``(K, T, h, w)`` of the next clip; see :meth:`TrackStitcher.add`.
+    def add(self, logits: Tensor) -> list[Tensor]:
+        """Take the logits ``(K, T, h, w)`` of the next clip.
 
         Returns:
-            frame and logits ``(K, h, w)`` of the frames that are final.
+            logits ``(K, h, w)`` of the frames that are final and were not given out yet.
         """
-        frames = list(zip(clip, logits.float().unbind(1), strict=True))
-        split = len(self._held) - shared
-        final = self._held[:split]
-        final += [
-            (index, (before + after) / 2)
-            for (index, before), (_, after) in zip(self._held[split:], frames[:shared], strict=True)
-        ]
-        self._held = frames[shared:]
-        return final
+        frames = list(logits.float().unbind(1))
+        means = [(before + after) / 2 for before, after in zip(self._waiting, frames, strict=False)]
+        frames = means + frames[len(means) :]
+        self._waiting = frames[-self.overlap :]
+        return frames[: -self.overlap]
 
-    def finish(self) -> list[tuple[int, Tensor]]:
+    def finish(self) -> list[Tensor]:
         """The frames that are left."""
-        held, self._held = self._held, []
-        return held
+        waiting, self._waiting = self._waiting, []
+        return waiting
 
 
 class ObjectStitcher:
     """Joins the masks of given objects, whose ids are known."""
 
-    def __init__(self, *, overwrite: bool) -> None:
+    def __init__(self, *, overlap: int, overwrite: bool) -> None:
         """
         Args:
+            overlap: frames that successive clips share.
             overwrite: a clip replaces the shared frames of the clip before, unless it is the last
                 one (as published); otherwise logits are averaged.
         """
+        self.overlap = overlap
         self.overwrite = overwrite
-        self._held: dict[int, list[FrameMasks]] = {}  # indexed by frame
-        self._newest: list[FrameMasks] = []
+        self._shared: list[list[FrameMasks]] = []  # layers of the frames that clips share
+        self._newest: list[FrameMasks] = []  # of the last clip, not merged yet
 
     def add(self, clip: range, ids: list[int], mask_logits: Tensor) -> list[list[FrameMasks]]:
         """Take the next clip.
@@ -219,31 +223,46 @@ class ObjectStitcher:
             mask_logits: ``(N, T, h, w)``.
 
         Returns:
-            layers, see :func:`layered_masks`, of the frames before the clip that were not given out
-            yet. A frame has several layers where a clip replaced masks of another one.
+            layers, see :func:`~univs.tracking.tarvis_objects.layered_masks`, of the frames that are
+            final and were not given out yet. A frame has several layers where a clip replaced masks
+            of another one.
         """
-        self._merge_newest(is_last=False)
-        final = [self._held.pop(frame) for frame in sorted(self._held) if frame < clip.start]
+        final = self.proceed()
         self._newest = [
             FrameMasks(frame, ids, logits)
             for frame, logits in zip(clip, mask_logits.float().unbind(1), strict=True)
         ]
-        return final
+        # Whether this clip is the last one matters only if it replaces something.
+        return final if self._shared and self.overwrite else final + self.proceed()
+
+    def proceed(self) -> list[list[FrameMasks]]:
+        """Learn that the video goes on after the last clip; what is final by that."""
+        layers = self._merged(is_last=False)
+        if not layers:
+            return []
+        self._shared = layers[-self.overlap :]
+        return layers[: -self.overlap]
 
     def finish(self) -> list[list[FrameMasks]]:
         """The layers of the frames that are left; a new sequence of clips may follow."""
-        self._merge_newest(is_last=True)
-        held, self._held = self._held, {}
-        return [held[frame] for frame in sorted(held)]
+        layers = self._merged(is_last=True) or self._shared
+        self._shared = []
+        return layers
 
-    def _merge_newest(self, *, is_last: bool) -> None:
-        for masks in self._newest:
-            layers = self._held.setdefault(masks.frame, [])
-            if layers and not self.overwrite:
-                layers[-1] = averaged(layers[-1], masks)
-            elif not layers or not is_last:
-                layers.append(masks)
+    def _merged(self, *, is_last: bool) -> list[list[FrameMasks]]:
+        """Layers of the frames of the last clip, if they are not merged yet."""
+        layers = [
+            self._both(below, masks, is_last)
+            for below, masks in zip(self._shared, self._newest, strict=False)
+        ]
+        layers += [[masks] for masks in self._newest[len(layers) :]]
         self._newest = []
+        return layers
+
+    def _both(self, below: list[FrameMasks], masks: FrameMasks, is_last: bool) -> list[FrameMasks]:
+        if not self.overwrite:
+            return [averaged(below[-1], masks)]
+        return below if is_last else [*below, masks]
 
 
 def mask_ious(first: Tensor, second: Tensor, *, empty_match: bool) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from univs.structures import (
     VideoResult,
     encode_masks,
 )
-from univs.structures.mask_rle import decode_masks, encode_mask
+from univs.structures.mask_rle import decode_masks
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.tarvis_stitching import (
     FrameMasks,
@@ -38,14 +38,12 @@ class EncodedClip:
 
     Attributes:
         frames: of the video.
-        shared: how many of them, from the first on, the clip before has as well.
         features: of the network.
         size: from frames to the network's input and back.
         padded_size: height and width of the network's input with padding.
     """
 
     frames: range
-    shared: int
     features: PixelFeatures
     size: FrameSize
     padded_size: tuple[int, int]
@@ -58,9 +56,27 @@ class Task(ABC):
     def begins_at(self) -> int | None:
         """The first frame that the task needs; None if it needs none so far."""
 
+    @property
+    @abstractmethod
+    def latency(self) -> int:
+        """How many frames must follow a clip before those that no later clip shares are final."""
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Learn height and width of the frames.
+
+        Raises:
+            ValueError: something that was given does not fit them.
+        """
+
     @abstractmethod
     def add(self, model: TarViS, clip: EncodedClip) -> None:
         """Segment the next clip."""
+
+    def pass_over(self, stop: int) -> None:
+        """Learn that no frame before ``stop`` is needed, because all lie before the first one."""
+
+    def proceed(self) -> None:
+        """Learn that the video goes on after the last clip."""
 
     @property
     @abstractmethod
@@ -83,6 +99,7 @@ class _CategoryTask(Task):
         self,
         vocabulary: str,
         *,
+        overlap: int,
         max_tracks_per_clip: int,
         score_threshold: float,
         iou_threshold: float,
@@ -91,12 +108,14 @@ class _CategoryTask(Task):
         """
         Args:
             vocabulary: name of the vocabulary.
+            overlap: frames that successive clips share.
             max_tracks_per_clip, score_threshold, iou_threshold: see
                 :class:`~univs.tracking.tarvis_stitching.TrackStitcher`.
             published: join clips as the original does.
         """
         self.vocabulary = vocabulary
         self.stitcher = TrackStitcher(
+            overlap=overlap,
             max_tracks_per_clip=max_tracks_per_clip,
             score_threshold=score_threshold,
             iou_threshold=iou_threshold,
@@ -104,13 +123,29 @@ class _CategoryTask(Task):
         )
         self.frame_size: FrameSize | None = None
         self.masks: dict[int, dict[int, Rle]] = {}  # by frame, then by track
+        self._scores: dict[int, Tensor] | None = None  # as of the last clip
 
     def begins_at(self) -> int:
         return 0
 
     @property
+    def latency(self) -> int:
+        return 0
+
+    @property
     def num_final(self) -> int:
         return len(self.masks)
+
+    def add_tracks(self, clip: range, class_logits: Tensor, mask_logits: Tensor) -> None:
+        """Join the instances of the next clip with those of the clips before.
+
+        Args:
+            clip: its T frames.
+            class_logits: ``(Q, 1 + K)``, background first.
+            mask_logits: ``(Q, T, h, w)``.
+        """
+        self.keep(self.stitcher.add(clip, class_logits, mask_logits))
+        self._scores = None
 
     def keep(self, frames: list[FrameMasks]) -> None:
         """Restore the masks of final frames to the size of the video, as run lengths."""
@@ -121,10 +156,11 @@ class _CategoryTask(Task):
 
     def scores(self) -> dict[int, Tensor]:
         """Probabilities ``(1 + K,)`` of the classes of each track, background first, by id."""
-        return {
-            track_id: logits.softmax(-1).cpu()
-            for track_id, logits in self.stitcher.class_logits().items()
-        }
+        if self._scores is None:
+            logits = self.stitcher.class_logits()
+            table = torch.stack([*logits.values()]).softmax(-1).cpu() if logits else ()
+            self._scores = dict(zip(logits, table, strict=True))
+        return self._scores
 
 
 class InstanceTask(_CategoryTask):
@@ -148,11 +184,7 @@ class InstanceTask(_CategoryTask):
     def add(self, model: TarViS, clip: EncodedClip) -> None:
         self.frame_size = clip.size
         prediction = model.predict_categories(clip.features, len(clip.frames), self.vocabulary)
-        self.keep(
-            self.stitcher.add(
-                clip.frames, clip.shared, prediction.class_logits, prediction.mask_logits
-            )
-        )
+        self.add_tracks(clip.frames, prediction.class_logits, prediction.mask_logits)
 
     def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
         scores, segments = self.scores(), []
@@ -205,40 +237,44 @@ class PanopticTask(_CategoryTask):
         """
         super().__init__(vocabulary, **stitching)
         self.thing_classes = sorted(set(thing_classes))
-        self.semantic_stitcher = SemanticStitcher()
+        self.semantic_stitcher = SemanticStitcher(overlap=self.stitcher.overlap)
         self.stuff_maps: list[np.ndarray] = []  # by frame
         self.num_classes = 0
 
     def add(self, model: TarViS, clip: EncodedClip) -> None:
         self.frame_size = clip.size
         prediction = model.predict_categories(clip.features, len(clip.frames), self.vocabulary)
-        self.keep(
-            self.stitcher.add(
-                clip.frames, clip.shared, prediction.class_logits, prediction.mask_logits
-            )
-        )
-        self.keep_stuff(
-            self.semantic_stitcher.add(clip.frames, clip.shared, prediction.semantic_logits)
-        )
+        self.add_tracks(clip.frames, prediction.class_logits, prediction.mask_logits)
+        self.keep_stuff(self.semantic_stitcher.add(prediction.semantic_logits))
 
-    def keep_stuff(self, frames: list[tuple[int, Tensor]]) -> None:
+    @property
+    def num_final(self) -> int:
+        return len(self.stuff_maps)
+
+    def keep_stuff(self, frames: list[Tensor]) -> None:
         """Turn the class logits ``(K, h, w)`` of final frames into maps of stuff classes."""
-        for _, logits in frames:
+        for logits in frames:
             self.num_classes = len(logits)
             logits = logits.clone()
             logits[self.thing_classes] = _NO_STUFF
-            labels = self.frame_size.restore(logits).argmax(0)
-            self.stuff_maps.append(labels.to(torch.int16).cpu().numpy())
+            self.stuff_maps.append(best_classes(self.frame_size, logits))
 
-    def things(self) -> dict[int, tuple[int, float]]:
-        """0-based class and score of the tracks that are things, by id, worst first."""
-        things = {}
-        for track_id, probabilities in self.scores().items():
-            score, label = probabilities.max(-1)
-            category = int(label) - 1
-            if category in self.thing_classes and score > self.stitcher.score_threshold:
-                things[track_id] = (category, float(score))
-        return dict(sorted(things.items(), key=lambda item: item[1][1]))
+    def things(self, ids: Iterable[int] | None = None) -> dict[int, tuple[int, float]]:
+        """0-based class and score of the tracks that are things, by id, worst first.
+
+        Args:
+            ids: look at these tracks only.
+        """
+        scores = self.scores()
+        ids = list(scores if ids is None else ids)
+        if not ids:
+            return {}
+        best, labels = torch.stack([scores[track_id] for track_id in ids]).max(1)
+        categories = labels - 1
+        is_thing = torch.isin(categories, torch.tensor(self.thing_classes))
+        is_thing &= best > self.stitcher.score_threshold
+        rows = best.argsort(stable=True)
+        return {ids[row]: (int(categories[row]), float(best[row])) for row in rows[is_thing[rows]]}
 
     def finish(self, num_frames: int, size: tuple[int, int]) -> VideoResult:
         """Tracks of things and of stuff, which together cover every pixel once, and class maps."""
@@ -248,25 +284,79 @@ class PanopticTask(_CategoryTask):
         return VideoResult.from_frames(frames, size)
 
     def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
-        things, labels = self.things(), self.stuff_maps[frame].copy()
+        things, labels = self.things(self.masks[frame]), self.stuff_maps[frame].copy()
         id_map = labels.astype(np.int32) + 1
-        visible = [track_id for track_id in things if track_id in self.masks[frame]]
-        rles = [self.masks[frame][track_id] for track_id in visible]
+        rles = [self.masks[frame][track_id] for track_id in things]
         # Better things are painted over worse ones.
-        for track_id, mask in zip(visible, decode_masks(rles, size), strict=True):
-            id_map[mask], labels[mask] = self.num_classes + track_id, things[track_id][0]
-        present = np.unique(id_map).tolist()
+        for (track_id, (category, _)), mask in zip(
+            things.items(), decode_masks(rles, size), strict=True
+        ):
+            id_map[mask], labels[mask] = self.num_classes + track_id, category
+        present = np.unique(id_map)
         segments = []
-        for segment_id, mask in zip(
-            present, id_map == np.array(present)[:, None, None], strict=True
+        for segment_id, rle in zip(
+            present.tolist(), encode_masks(id_map == present[:, None, None]), strict=True
         ):
             category, score = segment_id - 1, 1.0
             if segment_id > self.num_classes:
                 category, score = things[segment_id - self.num_classes]
-            segments.append(
-                Segment(track_id=segment_id, rle=encode_mask(mask), category=category, score=score)
-            )
+            segments.append(Segment(track_id=segment_id, rle=rle, category=category, score=score))
         return FrameResult(frame_index=frame, size=size, segments=segments, label_map=labels)
+
+
+class SemanticTask(Task):
+    """Video semantic segmentation: the best class of every pixel, things and stuff alike.
+
+    Not published, but class queries of panoptic vocabularies are trained to segment things as well.
+    """
+
+    def __init__(self, vocabulary: str, *, overlap: int) -> None:
+        """
+        Args:
+            vocabulary: name of the vocabulary.
+            overlap: frames that successive clips share.
+        """
+        self.vocabulary = vocabulary
+        self.stitcher = SemanticStitcher(overlap=overlap)
+        self.frame_size: FrameSize | None = None
+        self.label_maps: list[np.ndarray] = []  # by frame
+
+    def begins_at(self) -> int:
+        return 0
+
+    @property
+    def latency(self) -> int:
+        return 0
+
+    @property
+    def num_final(self) -> int:
+        return len(self.label_maps)
+
+    def add(self, model: TarViS, clip: EncodedClip) -> None:
+        self.frame_size = clip.size
+        prediction = model.predict_categories(clip.features, len(clip.frames), self.vocabulary)
+        self.keep(self.stitcher.add(prediction.semantic_logits))
+
+    def keep(self, frames: list[Tensor]) -> None:
+        """Turn the class logits ``(K, h, w)`` of final frames into maps of classes."""
+        self.label_maps += [best_classes(self.frame_size, logits) for logits in frames]
+
+    def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
+        return FrameResult(
+            frame_index=frame, size=size, segments=[], label_map=self.label_maps[frame]
+        )
+
+    def finish(self, num_frames: int, size: tuple[int, int]) -> VideoResult:
+        """Class maps only; there are no tracks."""
+        self.keep(self.stitcher.finish())
+        return VideoResult(
+            num_frames=num_frames, size=size, tracks=[], label_maps=list(self.label_maps)
+        )
+
+
+def best_classes(size: FrameSize, logits: Tensor) -> np.ndarray:
+    """Class logits ``(K, h, w)`` -> 0-based classes ``(H, W)`` int16 at the size of the video."""
+    return size.restore(logits).argmax(0).to(torch.int16).cpu().numpy()
 
 
 def best_pairs(

@@ -11,6 +11,7 @@ from torch import Tensor
 from univs.modeling.meta_arch.tarvis import TarViS
 from univs.structures import VideoResult
 from univs.tracking.frame_size import FrameSize
+from univs.tracking.session import check_frame
 from univs.tracking.tarvis_stitching import check_overlap
 from univs.tracking.tarvis_tasks import EncodedClip, Task
 
@@ -70,26 +71,24 @@ class TarVisTracker:
         Frames before the first one that any task needs are skipped.
 
         Raises:
-            ValueError: the frame is not such an array, or its size changed.
+            ValueError: the frame is not such an array, its size changed, or something that was
+                given does not fit it. The tracker is as before.
         """
-        frame = np.asarray(frame)
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-            raise ValueError(
-                f"frame {self.num_frames} must be uint8 [H, W, 3] RGB, got {frame.dtype} "
-                f"{list(frame.shape)}"
-            )
+        frame = check_frame(frame, self.num_frames, self.frame_size)
         if self._frame_size is None:
+            for task in self.tasks:
+                task.check_size(frame.shape[:2])
             self._frame_size = FrameSize(
                 frame.shape[:2], min_size=self.min_size, max_size=self.max_size
             )
-        if frame.shape[:2] != self._frame_size.original:
-            raise ValueError(
-                f"frame {self.num_frames} has size {frame.shape[:2]}, the video has "
-                f"{self._frame_size.original}: start a new tracker or resize the frame"
-            )
         self.num_frames += 1
-        if not self._waiting and not self._num_shared and not self._is_needed():
-            return
+        if not self._waiting:
+            for task in self.tasks:
+                task.proceed()
+            if not self._num_shared and not self._is_needed():
+                for task in self.tasks:
+                    task.pass_over(self.num_frames)
+                return
         self._waiting.append(self._frame_size.resize(frame))
         if self._num_shared + len(self._waiting) == self.clip_length:
             self._segment()
@@ -107,6 +106,11 @@ class TarVisTracker:
         return [task.finish(self.num_frames, self._frame_size.original) for task in self.tasks]
 
     @property
+    def num_segmented(self) -> int:
+        """Frames, from the first on, that were segmented or skipped."""
+        return self.num_frames - len(self._waiting)
+
+    @property
     def frame_size(self) -> tuple[int, int] | None:
         """Height and width of the frames; None before the first one."""
         return None if self._frame_size is None else self._frame_size.original
@@ -118,10 +122,9 @@ class TarVisTracker:
     @torch.no_grad()
     def _segment(self) -> None:
         features = self._backbone_features()
-        shared, length = self._num_shared, self._num_shared + len(self._waiting)
+        length = self._num_shared + len(self._waiting)
         clip = EncodedClip(
             frames=range(self.num_frames - length, self.num_frames),
-            shared=shared,
             features=self.model.encode(features, length),
             size=self._frame_size,
             padded_size=self._padded_size,
@@ -130,6 +133,8 @@ class TarVisTracker:
             begin = task.begins_at()
             if begin is not None and begin < clip.frames.stop:
                 task.add(self.model, clip)
+            else:
+                task.pass_over(clip.frames.stop)
         self._num_shared = min(self.overlap, length)
         self._shared = {name: maps[-self._num_shared :].clone() for name, maps in features.items()}
         self._waiting = []

@@ -23,6 +23,8 @@ class UnivsClip:
     Attributes:
         frames: of the video.
         num_new: how many of them, counted from the last, were in no earlier clip.
+        next_start: the frame that the next clip begins with, if there is one; those before it are
+            in no clip to come.
         mask_features: ``(T, C_mask, H / 4, W / 4)``, per-pixel embeddings.
         memory: what queries attend to.
         size: from frames to the network's input and back.
@@ -31,6 +33,7 @@ class UnivsClip:
 
     frames: range
     num_new: int
+    next_start: int
     mask_features: Tensor
     memory: ClipMemory
     size: FrameSize
@@ -59,6 +62,10 @@ class UnivsFrames:
     Clip k begins with frame k * stride and has ``clip_length`` frames; the last one may be shorter.
     There is no clip all of whose frames were in earlier ones. What is kept are the features of the
     frames of the latest clip and the frames that wait, so memory does not grow with the video.
+
+    Attributes:
+        num_frames: frames pushed so far.
+        next_start: the frame that the next clip begins with.
     """
 
     def __init__(
@@ -98,7 +105,7 @@ class UnivsFrames:
         self.most_at_once = max(most_at_once, 1)
         self.num_frames = 0
         self._size: FrameSize | None = None
-        self._start = 0  # of the clip that waits to be complete
+        self.next_start = 0
         self._covered = 0  # frames in clips so far
         self._waiting: dict[int, Tensor] = {}  # frames not encoded so far, by index
         self._encoded: dict[int, _EncodedFrame] = {}
@@ -123,12 +130,12 @@ class UnivsFrames:
             self._size = FrameSize(frame.shape[:2], min_size=self.min_size, max_size=self.max_size)
         self._waiting[self.num_frames] = self._size.resize(frame)
         self.num_frames += 1
-        is_complete = self.num_frames == self._start + self.clip_length
-        return range(self._start, self.num_frames) if is_complete else None
+        is_complete = self.num_frames == self.next_start + self.clip_length
+        return range(self.next_start, self.num_frames) if is_complete else None
 
     def rest(self) -> range | None:
         """The frames of the short clip at the end; None if all frames were in clips."""
-        return range(self._start, self.num_frames) if self.num_frames > self._covered else None
+        return range(self.next_start, self.num_frames) if self.num_frames > self._covered else None
 
     @torch.no_grad()
     def encode(self, frames: range) -> UnivsClip:
@@ -147,6 +154,7 @@ class UnivsFrames:
         return UnivsClip(
             frames=frames,
             num_new=frames.stop - self._covered,
+            next_start=self._start_after(frames),
             mask_features=mask_features,
             memory=self.model.clip_memory(features, frames),
             size=self._size,
@@ -156,10 +164,13 @@ class UnivsFrames:
     def advance(self, frames: range) -> None:
         """Go on to the clip after ``frames``; what no later clip needs is forgotten."""
         self._covered = frames.stop
-        self._start = frames.start + self.stride
+        self.next_start = self._start_after(frames)
         for kept in (self._waiting, self._encoded):
-            for index in [index for index in kept if index < self._start]:
+            for index in [index for index in kept if index < self.next_start]:
                 del kept[index]
+
+    def _start_after(self, frames: range) -> int:
+        return min(frames.start + self.stride, frames.stop)
 
     def _encode(self, indices: list[int]) -> None:
         frames = [self._padded(self._waiting.pop(index)) for index in indices]

@@ -31,13 +31,12 @@ class UnivsTask(ABC):
     def add(self, model: UnivsBase, clip: UnivsClip) -> None:
         """Segment the next clip."""
 
+    @property
     @abstractmethod
-    def num_final(self, next_start: int) -> int:
-        """How many frames, from the first on, no later clip can change.
+    def num_final(self) -> int:
+        """How many frames, from the first on, no later clip can change; all after :meth:`finish`.
 
-        Args:
-            next_start: where the next clip will begin; the number of frames of the video after
-                :meth:`finish`.
+        Those before ``clip.next_start``, or fewer.
         """
 
     @abstractmethod
@@ -62,6 +61,14 @@ class TargetTask(UnivsTask):
 
         Raises:
             ValueError: see :meth:`~univs.tracking.session.Session.add`.
+        """
+
+    @abstractmethod
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Refuse targets that do not fit frames of the given height and width.
+
+        Raises:
+            ValueError: the message names the target.
         """
 
     @abstractmethod

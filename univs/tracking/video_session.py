@@ -12,6 +12,7 @@ from univs.tracking.instance_session import (
     instance_options,
 )
 from univs.tracking.instance_tracks import InstanceTracks
+from univs.tracking.mode import clips_of
 from univs.tracking.query_tracker import QueryTracker
 
 
@@ -76,7 +77,7 @@ def open_session(
     check_instance_task(task, "The video Mask2Former")
     return VideoSession(
         model,
-        clip_length=cfg.TEST.CLIP_LENGTH or cfg.INPUT.SAMPLING_FRAME_NUM,
+        clip_length=clips_of(cfg, cfg.INPUT.SAMPLING_FRAME_NUM).length,
         mask_threshold=cfg.TEST.MASK_SCORE_THRESHOLD,
         **instance_options(cfg, one_category_per_track),
     )

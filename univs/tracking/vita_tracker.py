@@ -123,9 +123,14 @@ def open_session(
 ) -> VitaSession:
     """A session as the config says; see :meth:`~univs.tracking.segmenter.Segmenter.session`."""
     check_instance_task(task, "VITA")
+    return offline_session(model, cfg, instance_options(cfg, one_category_per_track))
+
+
+def offline_session(model: Vita, cfg, options: dict) -> VitaSession:
+    """A session with the chunks and the cache of the config, and further ``options``."""
     return VitaSession(
         model,
         chunk_length=cfg.MODEL.VITA.TEST_RUN_CHUNK_SIZE,
         num_cached_frames=cfg.MODEL.VITA.TEST_CACHE_FRAMES,
-        **instance_options(cfg, one_category_per_track),
+        **options,
     )

@@ -8,6 +8,7 @@ import torch
 
 from detectron2.modeling import build_model
 from reference.cases import manifest
+from reference.models import CONFIGS
 from reference.tarvis import (
     check,
     decoder_blocks,
@@ -18,6 +19,8 @@ from reference.tarvis import (
     tarvis_config,
 )
 from univs.checkpoint.names import current_names
+from univs.config import load_config
+from univs.modeling.prompts.tarvis_object_encoder import Exemplars
 
 _DEAD = r"decoder\.(mask_embeds\.free|proj_layers\.(vos|background_vos))\.|.*bg_grid_size"
 
@@ -106,3 +109,44 @@ def test_names_and_shapes_equal_the_published_model(name):
         sizes = model.target_queries.vocabularies
         assert first == 1 + sum(size for name, size in sizes.items() if name < vocabulary)
         assert last == first + sizes[vocabulary]
+
+
+def small_clip(model, num_frames: int = 2):
+    frames = [torch.randint(0, 255, (3, 64, 96)) for _ in range(num_frames)]
+    return model.preprocess(frames).tensor
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.no_grad()
+def test_masks_of_attention_are_hard_also_in_half_precision(dtype):
+    torch.manual_seed(0)
+    model = build_model(load_config(CONFIGS / "toy" / "tarvis.yaml")).eval()
+    exemplars = Exemplars(
+        frames=torch.tensor([0]),
+        masks=torch.rand(2, 1, 64, 128) < 0.1,
+        points=torch.tensor([[0.3, 0.4]]),
+        point_frames=torch.tensor([1]),
+    )
+    with torch.autocast("cpu", dtype=dtype):
+        images = small_clip(model)
+        features = model.encode(model.backbone(images), 2)
+        heads = list(model.decode(features, model.target_queries.categories("TOY_VIS"), 2))
+        objects = model.predict_objects(features, 2, exemplars)
+    for head in heads:
+        assert head.attention_mask.dtype == torch.bool
+        assert head.mask_logits.isfinite().all() and head.class_logits.isfinite().all()
+    assert objects.mask_logits.isfinite().all() and len(objects.mask_logits) == 3
+
+
+@torch.no_grad()
+def test_the_number_of_queries_of_an_object_is_a_setting_not_a_mode():
+    torch.manual_seed(0)
+    model = build_model(load_config(CONFIGS / "toy" / "tarvis.yaml"))
+    features = model.encode(model.backbone(small_clip(model)), 2)
+    masks = torch.rand(1, 1, 64, 128) < 0.1
+    exemplars = Exemplars(torch.tensor([0]), masks, torch.zeros(0, 2), torch.zeros(0).long())
+    for mode in (True, False):
+        for parts in (4, 8):
+            _, counts = model.train(mode).object_queries(features, [exemplars], 2, parts)
+            assert counts == [parts]
+    assert (model.parts_per_mask_in_training, model.parts_per_mask) == (4, 8)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from fnmatch import fnmatch
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
@@ -18,6 +21,7 @@ from reference.tarvis import (
     tarvis_config,
 )
 from univs.config import load_config
+from univs.modeling.losses.point_sampling import sample_points
 from univs.modeling.losses.semantic_points import IGNORE_LABEL
 
 VOCABULARIES = ("CITYSCAPES_VPS", "KITTI_STEP", "OVIS", "VIPSEG", "YOUTUBE_VIS")
@@ -100,9 +104,15 @@ _PARTS = {
 }
 
 
-# The cases recommend it for the semantic loss of instance data sets and what contains it: points
-# whose classes are equally likely up to rounding are chosen or not.
-SEMANTIC_RTOL = 2e-3
+def loss_bounds(case, name: str) -> dict[str, float]:
+    """The tolerance that a case recommends for an array of losses."""
+    recommended = case.meta["tolerance"]["recommended"]["losses"]
+    bounds = {"rtol": recommended["rtol"], "atol": recommended["atol"]}
+    for patterns, text in recommended.items():
+        if isinstance(text, str) and any(fnmatch(name, p) for p in patterns.split(" and ")):
+            kind, value = text.split()
+            bounds[kind] = float(value)
+    return bounds
 
 
 def by_head(losses: dict, name: str, num_heads: int) -> torch.Tensor:
@@ -112,21 +122,19 @@ def by_head(losses: dict, name: str, num_heads: int) -> torch.Tensor:
 
 def assert_losses(case, losses: dict, weights: dict[str, float]) -> None:
     """Compare weighted losses with the unweighted ones of a case, for all of its heads."""
-    recommended = case.meta["tolerance"]["recommended"]["losses"]
-    exact = {"rtol": recommended["rtol"], "atol": recommended["atol"]}
-    loose = exact | {"rtol": SEMANTIC_RTOL}
     stored = [name for name in case.arrays if name.startswith("loss/")]
     assert stored
     for name in stored:
         key, num_heads = name.removeprefix("loss/"), len(case.arrays[name])
-        bounds = loose if "semantic_seg/" in key and "panoptic" not in key else exact
+        bounds = loss_bounds(case, name)
         if key in _TOTALS:
             value = sum(by_head(losses, part, num_heads) for part in _TOTALS[key])
             check(case, name, value, **bounds)
         elif key in _PARTS:
             part = _PARTS[key]
             check(case, name, by_head(losses, part, num_heads) / weights[part], **bounds)
-    check(case, "total_loss", sum(losses.values())[None], **loose)
+    total = sum(losses.values())[None]
+    check(case, "total_loss", total, **loss_bounds(case, "total_loss"))
 
 
 def assert_gradients(case, model) -> None:
@@ -177,19 +185,59 @@ def test_losses_matches_and_gradients_equal_the_original(case):
     assert_gradients(case, model)
 
 
+def losses_of_tied_points(loss, mask_logits, class_map) -> tuple[float, float]:
+    """The least and the largest loss, whichever points are drawn of those that tie.
+
+    Points tie if rounding decides which of them belong to the most uncertain ones: if they differ
+    from the boundary by at most four units in the last place of the largest logit.
+    """
+    logits = mask_logits.transpose(1, 2).flatten(0, 1)  # R K h w
+    with random_pinned():
+        candidates = torch.rand(len(logits), int(loss.num_points * loss.oversample_ratio), 2)
+        count = int(loss.num_points * loss.importance_sample_ratio)
+        rest = torch.rand(len(logits), loss.num_points - count, 2)
+    best, second = sample_points(logits, candidates).topk(2, dim=1).values.unbind(1)
+    entropies, others = (
+        F.cross_entropy(
+            sample_points(logits, points), loss.labels(class_map, points), reduction="none"
+        )
+        for points in (candidates, rest)
+    )
+    slack = 4 * torch.finfo(logits.dtype).eps * logits.abs().max()
+    totals = []
+    for uncertainty, entropy in zip(second - best, entropies, strict=True):
+        ranked = uncertainty.sort(descending=True).values
+        boundary = (ranked[count - 1] + ranked[count]) / 2
+        tied = (uncertainty - boundary).abs() <= slack
+        certain = entropy[(uncertainty > boundary) & ~tied]
+        free, choices = count - len(certain), entropy[tied].sort().values
+        least, most = choices[:free].sum(), choices[len(choices) - free :].sum()
+        totals.append(certain.sum() + torch.stack((least, most)))
+    means = (sum(totals) + others.sum()) / (len(logits) * loss.num_points)
+    return means[0].item(), means[1].item()
+
+
 @pytest.mark.slow
 @pytest.mark.golden("tarvis", "train_vis")
 @torch.no_grad()
 def test_labels_of_nearest_pixels_give_the_corrected_losses(case):
     model = filled_model(case, training_config(case)).train()
+    semantic_loss, inputs = model.criterion.instance_semantic_loss, []
+    semantic_loss.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments))
     with random_pinned():
         losses = model(training_batch(case))
-    name, rtol = "fixed/semantic_seg/loss_ce", SEMANTIC_RTOL
-    weight = model.criterion.instance_semantic_loss.weight
-    values = by_head(losses, "loss_semantic", len(case.arrays[name])) / weight
-    atol = case.meta["tolerance"]["atol"]
-    check(case, name, values, rtol=rtol, atol=atol)
+    rtol, atol = (case.meta["tolerance"][key] for key in ("rtol", "atol"))
     check(case, "fixed/total_loss", sum(losses.values())[None], rtol=rtol, atol=atol)
+    expected = case.arrays["fixed/semantic_seg/loss_ce"]
+    actual = by_head(losses, "loss_semantic", len(expected)) / semantic_loss.weight
+    num_exact = 0
+    for arguments, value, wanted in zip(inputs, actual.tolist(), expected.tolist(), strict=True):
+        least, most = losses_of_tied_points(semantic_loss, *arguments)
+        assert least * (1 - 1e-5) <= value <= most * (1 + 1e-5)
+        bound = atol + rtol * abs(wanted)
+        assert least - bound <= wanted <= most + bound
+        num_exact += most - least < bound
+    assert num_exact >= len(expected) - 2  # the tolerance means something
 
 
 def small_model(*options):
@@ -198,7 +246,7 @@ def small_model(*options):
     return build_model(load_config(path, ["MODEL.MASK_FORMER.TRAIN_NUM_POINTS", 64, *options]))
 
 
-def random_sample(num_objects: int, vocabulary: str = "TOY", *, stuff: bool = False) -> dict:
+def random_sample(num_objects: int, vocabulary: str = "TOY_VIS", *, stuff: bool = False) -> dict:
     masks = torch.zeros(num_objects, 2, 50, 60, dtype=torch.bool)
     for index, mask in enumerate(masks):
         mask[:, index : index + 20, 2 * index : 2 * index + 20] = True
@@ -215,8 +263,8 @@ def random_sample(num_objects: int, vocabulary: str = "TOY", *, stuff: bool = Fa
 @pytest.mark.parametrize(
     ("vocabulary", "stuff", "kinds"),
     [
-        ("TOY", False, {"loss_ce", "loss_mask", "loss_dice", "loss_semantic"}),
-        ("TOY", True, {"loss_ce", "loss_mask", "loss_dice", "loss_semantic"}),
+        ("TOY_VIS", False, {"loss_ce", "loss_mask", "loss_dice", "loss_semantic"}),
+        ("TOY_VPS", True, {"loss_ce", "loss_mask", "loss_dice", "loss_semantic"}),
         ("", False, {"loss_mask", "loss_dice"}),
     ],
 )
@@ -231,7 +279,7 @@ def test_every_task_trains_with_few_objects_and_with_more_than_queries(
     assert len(losses) == 4 * len(kinds)
     sum(losses.values()).backward()
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
-    assert model.backbone.stem.conv1.weight.grad.abs().sum() > 0
+    assert model.backbone.stem.weight.grad.abs().sum() > 0
 
 
 def test_clips_without_objects_train_what_they_can():
@@ -249,15 +297,6 @@ def test_points_are_given_in_place_of_masks():
     assert model.object_encoder.point_query.layers[0].weight.grad.abs().sum() > 0
 
 
-def test_tasks_can_be_drawn_for_batches_with_stuff():
-    model = small_model("MODEL.TARVIS.TASK_WEIGHTS", [0.3, 0.3, 0.4]).train()
-    torch.manual_seed(0)
-    kinds = {frozenset(model([random_sample(2, stuff=True)])) for _ in range(12)}
-    assert len(kinds) == 2  # tasks with classes, and given objects
-    with pytest.raises(ValueError, match="TASK_WEIGHTS"):
-        model([random_sample(2)])
-
-
 def test_batches_of_several_datasets_are_refused():
     model = small_model().train()
     with pytest.raises(ValueError, match="vocabulary"):
@@ -270,4 +309,4 @@ def test_batches_of_several_datasets_are_refused():
 
 def test_vocabularies_need_their_sizes():
     with pytest.raises(ValueError, match="VOCABULARY_SIZES"):
-        small_model("MODEL.TARVIS.VOCABULARIES", ["A", "B"])
+        small_model("MODEL.TARVIS.VOCABULARIES", ["A"])

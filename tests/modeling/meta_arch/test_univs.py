@@ -188,6 +188,8 @@ def test_prompts_frames_and_their_numbers_change_from_call_to_call():
         (1, model.category_prompts("shapes"), 3),
         (3, model.expression_prompts(["the red circle", "a ring"]), 2),
         (2, CategoryPrompts(torch.zeros(1, 0, dtype=torch.int64)), 0),
+        # More than MODEL.UniVS.NUM_POS_QUERIES, which counts in training only.
+        (2, model.expression_prompts(["a ring"] * 33), 33),
     ):
         clip = model.predict_clip(toy_frames(frames), prompts=prompts)
         assert clip.num_learnable == 6

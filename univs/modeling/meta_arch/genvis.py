@@ -20,6 +20,7 @@ from univs.modeling.meta_arch.base import common_number_of_frames
 from univs.modeling.meta_arch.construction import base_arguments, vita_criterion_arguments
 from univs.modeling.meta_arch.video_mask_former import ClipPrediction
 from univs.modeling.meta_arch.vita import (
+    VideoObjects,
     Vita,
     as_clip,
     as_decoder_output,
@@ -155,8 +156,29 @@ class Genvis(Vita):
             next call needs.
         """
         detected = self.detect_frames(frames)
-        output, prototypes = self.vita_module(detected.queries[None], prototypes)
-        return clip_prediction(video_objects(output), detected.mask_features), prototypes
+        objects, prototypes = self.follow(detected.queries, prototypes)
+        return clip_prediction(objects, detected.mask_features), prototypes
+
+    @torch.no_grad()
+    def follow(
+        self, queries: Tensor, prototypes: InstancePrototypes | None
+    ) -> tuple[VideoObjects, InstancePrototypes]:
+        """Find the objects of a video in its next clip.
+
+        Args:
+            queries: frame queries ``(T, fQ, C)`` of the clip.
+            prototypes: what the call for the clip before returned; None for the first clip.
+        """
+        output, prototypes = self.vita_module(queries[None], prototypes)
+        return video_objects(output), prototypes
+
+    def associate(self, queries: Tensor) -> VideoObjects:
+        """Find the objects of a video in the frame queries ``(T, fQ, C)`` of all its frames.
+
+        This takes the whole video for one clip.
+        """
+        objects, _ = self.follow(queries, None)
+        return objects
 
 
 def as_frames(image: Tensor | list[Tensor]) -> list[Tensor]:

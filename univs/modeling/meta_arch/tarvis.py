@@ -23,7 +23,7 @@ from univs.modeling.losses.tarvis_criterion import TarVisCriterion
 from univs.modeling.meta_arch.base import MaskFormerBase
 from univs.modeling.pixel_decoder import PixelFeatures
 from univs.modeling.prompts.tarvis_object_encoder import Exemplars, ObjectEncoder
-from univs.modeling.tarvis_targets import category_targets, object_targets, with_drawn_task
+from univs.modeling.tarvis_targets import category_targets, object_targets
 
 # As published, frames are padded with this grey value before they are normalised.
 PADDING_VALUE = 128
@@ -63,6 +63,9 @@ class ObjectPrediction:
 class TarViS(MaskFormerBase):
     """Instances, panoptic segments, and objects given by masks or points, with one network."""
 
+    # Queries and classifiers of vocabularies that a batch does not have get no gradient.
+    parameters_may_be_unused = True
+
     @configurable
     def __init__(
         self,
@@ -74,7 +77,6 @@ class TarViS(MaskFormerBase):
         parts_per_mask: int,
         max_object_queries: int,
         point_likelihood: float,
-        task_weights: Sequence[float] = (),
         **base,
     ) -> None:
         """
@@ -86,8 +88,6 @@ class TarViS(MaskFormerBase):
                 training and at inference.
             max_object_queries, point_likelihood: of training, see
                 :func:`~univs.modeling.tarvis_targets.object_targets`.
-            task_weights: of training, see :func:`~univs.modeling.tarvis_targets.with_drawn_task`;
-                empty: every batch says its task itself.
             base: see :class:`~univs.modeling.meta_arch.base.MaskFormerBase`.
         """
         super().__init__(**base)
@@ -98,7 +98,6 @@ class TarViS(MaskFormerBase):
         self.parts_per_mask = parts_per_mask
         self.max_object_queries = max_object_queries
         self.point_likelihood = point_likelihood
-        self.task_weights = tuple(task_weights)
 
     @classmethod
     def from_config(cls, cfg) -> dict:
@@ -134,7 +133,6 @@ class TarViS(MaskFormerBase):
             "parts_per_mask": options.TEST.QUERIES_PER_OBJECT,
             "max_object_queries": options.MAX_OBJECT_QUERIES,
             "point_likelihood": options.POINT_LIKELIHOOD,
-            "task_weights": options.TASK_WEIGHTS,
         }
 
     def undecayed_parameters(self) -> set[str]:
@@ -228,8 +226,6 @@ class TarViS(MaskFormerBase):
                 "TarViS has no forward pass for inference: a clip can be asked for several tasks. "
                 "Use predict_categories and predict_objects, or univs.tracking for videos."
             )
-        if self.task_weights:
-            batched_inputs = with_drawn_task(batched_inputs, self.task_weights)
         vocabulary, num_frames = check_batch(batched_inputs)
         images = self.preprocess([frame for sample in batched_inputs for frame in sample["image"]])
         size = tuple(images.tensor.shape[-2:])

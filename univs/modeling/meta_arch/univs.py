@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from detectron2.config import configurable
+from detectron2.data import MetadataCatalog
 from detectron2.modeling import META_ARCH_REGISTRY
 from univs.modeling.clip_memory import ClipMemory
 from univs.modeling.concepts import ConceptTable
@@ -21,6 +22,7 @@ from univs.modeling.losses import UnivsCriterion, UnivsMatcher
 from univs.modeling.meta_arch.averaged_teacher import teacher_of, update_teacher
 from univs.modeling.meta_arch.base import MaskFormerBase, common_number_of_frames
 from univs.modeling.meta_arch.construction import base_arguments
+from univs.modeling.meta_arch.univs_image_inference import ImageClasses, ImageInference
 from univs.modeling.meta_arch.univs_training import UnivsTraining
 from univs.modeling.pixel_decoder import PixelFeatures
 from univs.modeling.prompts.prompt_memory import PromptMemory
@@ -53,6 +55,9 @@ class PromptedClipPrediction:
 class UnivsBase(MaskFormerBase):
     """The network of UniVS with what prompts are made of, and, if wanted, an averaged teacher."""
 
+    # What a batch has no use for, such as the embedding of another task, gets no gradient.
+    parameters_may_be_unused = True
+
     def __init__(
         self,
         *,
@@ -61,7 +66,8 @@ class UnivsBase(MaskFormerBase):
         text_encoder: TextEncoder,
         num_remembered: int,
         has_teacher: bool,
-        infers_with_teacher: bool,
+        prefers_teacher: bool,
+        image_inference: ImageInference,
         **base,
     ) -> None:
         """
@@ -71,14 +77,17 @@ class UnivsBase(MaskFormerBase):
             text_encoder: turns expressions into features; frozen, and no part of the weights.
             num_remembered: frames whose prompts are remembered at inference.
             has_teacher: keep an average of the weights, ``backbone_t`` and ``sem_seg_head_t``.
-            infers_with_teacher: use it at inference.
+            prefers_teacher: use it at inference.
+            image_inference: how still images are segmented.
             base: see :class:`~univs.modeling.meta_arch.base.MaskFormerBase`.
         """
         super().__init__(**base)
         self.token_sampler = token_sampler
         self.text_encoder = text_encoder
         self.num_remembered = num_remembered
-        self.infers_with_teacher = has_teacher and infers_with_teacher
+        # Also read by checkpoints: which copy of a file with both a model without a teacher takes.
+        self.prefers_teacher = prefers_teacher
+        self.image_inference = image_inference
         self.training_step = UnivsTraining(
             criterion=self.criterion,
             sampler=TrainingPromptSampler(token_sampler),
@@ -108,7 +117,8 @@ class UnivsBase(MaskFormerBase):
             "text_encoder": text_encoder_from_config(cfg),
             "num_remembered": options.TEST.NUM_PREV_FRAMES_MEMORY,
             "has_teacher": options.EMA_ENABLED,
-            "infers_with_teacher": options.EMA_INFERENCE == "teacher",
+            "prefers_teacher": options.EMA_INFERENCE == "teacher",
+            "image_inference": ImageInference.from_config(cfg),
         }
 
     @property
@@ -123,17 +133,21 @@ class UnivsBase(MaskFormerBase):
 
     def forward(
         self, batched_inputs: list[dict]
-    ) -> dict[str, Tensor] | list[PromptedClipPrediction]:
+    ) -> dict[str, Tensor] | list[PromptedClipPrediction] | list[dict]:
         """
         Args:
             batched_inputs: per clip ``image``, a list of T RGB frames ``(3, h, w)``, 0..255, and
                 optionally ``frame_indices``, their positions in the video; for training also what
                 :class:`~univs.modeling.univs_target_preparation.UnivsTargetPreparation` takes.
+                For inference also still images, see :meth:`segment_image`.
 
         Returns:
             Weighted losses by name in training mode. Otherwise what the learnable queries predict
-            for each clip; to prompt, use the methods of this class that ``forward`` is made of.
+            for each clip; to prompt, use the methods of this class that ``forward`` is made of. Of
+            still images the results that evaluators take.
         """
+        if not self.training and all(torch.is_tensor(sample["image"]) for sample in batched_inputs):
+            return [self.segment_image(sample) for sample in batched_inputs]
         num_frames = common_number_of_frames(batched_inputs)
         if self.training:
             if self.backbone_t is not None:
@@ -153,10 +167,49 @@ class UnivsBase(MaskFormerBase):
         """Weighted losses of normalised frames ``(B * T, 3, H, W)`` and their targets."""
         raise NotImplementedError
 
+    def segment_image(self, sample: dict) -> dict:
+        """Segment a still image by the class list of its data set.
+
+        Args:
+            sample: ``image``, RGB ``(3, h, w)``, 0..255; ``dataset_name``, of a registered data
+                set; optionally ``height`` and ``width`` of the results.
+
+        Returns:
+            what :class:`~univs.modeling.meta_arch.univs_image_inference.ImageInference` is to
+            compute. For semantic results the names of the classes are prompts, too (as published).
+
+        Raises:
+            ValueError: the data set has no classes, or none that the model knows.
+        """
+        name, image = sample["dataset_name"], sample["image"]
+        metadata = MetadataCatalog.get(name)
+        domain = metadata.get("domain")
+        if domain is None:
+            raise ValueError(
+                f"the data set {name} has no class list: register it with a domain to segment its "
+                "images"
+            )
+        things = metadata.get("thing_dataset_id_to_contiguous_id", {}).values()
+        prompts = self.category_prompts(domain) if self.image_inference.semantic_on else None
+        prediction = self.predict_clip([image], prompts=prompts)
+        mask_logits = prediction.mask_logits[:, 0]
+        return self.image_inference(
+            prediction.class_logits,
+            mask_logits,
+            prediction.num_learnable,
+            ImageClasses(self.concepts.rows(domain), frozenset(things)),
+            padded_size=tuple(4 * size for size in mask_logits.shape[-2:]),
+            image_size=tuple(image.shape[-2:]),
+            output_size=(
+                sample.get("height", image.shape[-2]),
+                sample.get("width", image.shape[-1]),
+            ),
+        )
+
     @property
     def _network(self) -> tuple[nn.Module, nn.Module]:
         """Backbone and head to infer with."""
-        if self.infers_with_teacher:
+        if self.backbone_t is not None and self.prefers_teacher:
             return self.backbone_t, self.sem_seg_head_t
         return self.backbone, self.sem_seg_head
 

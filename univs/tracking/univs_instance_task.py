@@ -1,0 +1,127 @@
+"""Video instance segmentation with UniVS: entities that may overlap, ranked by their scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from univs.structures import FrameResult, Rle, Segment, Track, VideoResult
+from univs.tracking.univs_entity_task import EntityTask
+from univs.tracking.univs_masks import visible_masks
+
+# Pairs of entity and class with a lower class score are left out of results; pairs with a score
+# above the second one count when the number of results is limited (both as published).
+_LEAST_CLASS_SCORE = 0.005
+_LIKELY_CLASS_SCORE = 0.05
+
+
+class InstanceTask(EntityTask):
+    """Finds and follows instances. Their masks may overlap."""
+
+    competes = True
+
+    def __init__(self, *arguments, max_tracks: int, one_category_per_track: bool) -> None:
+        """
+        Args:
+            arguments: see :class:`~univs.tracking.univs_entity_task.EntityTask`.
+            max_tracks: results to keep, or more if there are many likely ones.
+            one_category_per_track: give every track its best class; otherwise it appears once for
+                every class, as average precision rewards.
+        """
+        super().__init__(*arguments)
+        self.max_tracks = max_tracks
+        self.one_category_per_track = one_category_per_track
+        self._masks: list[dict[int, Rle]] = []  # by frame, then by entity
+        self._windows = WindowScores()
+
+    @property
+    def quality(self) -> Tensor:
+        """How certain the masks of each entity are, compared to the best: ``(N,)`` in [0, 1)."""
+        total = self.entities.quality
+        return total / (total.max().floor() + 1)
+
+    def _close_window(self) -> None:
+        if len(self.entities):
+            self._windows.add(self.entities.scores)
+
+    def _emit(self, next_start: int) -> None:
+        for frame in range(self._num_final, next_start):
+            self._masks.append(visible_masks(self.entities.masks.sums[frame], self.size))
+        self._num_final = max(self._num_final, next_start)
+
+    def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
+        segments = []
+        if len(self.entities):
+            scores, categories = self.entities.scores.max(1)
+            scores, categories = (scores * self.quality).tolist(), categories.tolist()
+            segments = [
+                Segment(track_id=row + 1, rle=rle, category=categories[row], score=scores[row])
+                for row, rle in self._masks[frame].items()
+            ]
+        return FrameResult(frame_index=frame, size=size, segments=segments)
+
+    def finish(self, num_frames: int, size: tuple[int, int]) -> VideoResult:
+        """The tracks of the whole video, best first."""
+        self._emit(num_frames)
+        tracks = []
+        if len(self.entities):
+            self._close_window()
+            for row, category, score in self._best_pairs(self._windows.mean().cpu()):
+                tracks.append(
+                    Track(
+                        id=row + 1 if self.one_category_per_track else len(tracks) + 1,
+                        size=size,
+                        category=category,
+                        score=score,
+                        segmentations=[frame.get(row) for frame in self._masks],
+                    )
+                )
+        return VideoResult(num_frames=num_frames, size=size, tracks=tracks)
+
+    def _best_pairs(self, scores: Tensor) -> list[tuple[int, int, float]]:
+        """Entity, class and score of results, best first, of class scores ``(N, K)``."""
+        is_possible = scores >= _LEAST_CLASS_SCORE
+        if self.one_category_per_track:
+            is_possible &= F.one_hot(scores.argmax(1), scores.shape[1]).bool()
+        rows, categories = is_possible.nonzero(as_tuple=True)
+        values = (scores * self.quality.cpu()[:, None])[rows, categories]
+        order = values.argsort(descending=True, stable=True)
+        num_likely = int((scores > _LIKELY_CLASS_SCORE).sum())
+        most = max(int(1.5 * num_likely), self.max_tracks)
+        if len(order) > most:  # and one more, with those that are equal to it (as published)
+            order = order[: int((values >= values[order[most]]).sum())]
+        return [(int(rows[i]), int(categories[i]), float(values[i])) for i in order]
+
+
+@dataclass
+class WindowScores:
+    """Class scores of entities, averaged over the windows that the original makes results of.
+
+    The scores of a window are those of all clips so far, so early clips count more often.
+    """
+
+    total: Tensor | None = None  # N K
+    num_windows: Tensor | None = None  # N, those with any score
+    had_score: Tensor | None = None  # N, in the latest window
+
+    def add(self, scores: Tensor) -> None:
+        """Add a window: scores ``(N, K)`` of all entities; new ones come last."""
+        has_score = (scores.sum(1) > 0).float()
+        if self.total is None:
+            self.total = torch.zeros_like(scores)
+            self.num_windows = torch.zeros_like(has_score)
+            self.had_score = has_score
+        num_known = len(self.total)
+        num_new = len(scores) - num_known
+        before = torch.cat((self.had_score, has_score[len(self.had_score) :]))
+        weights = has_score * (before + has_score) / 2
+        self.total = F.pad(self.total, (0, 0, 0, num_new)) + weights[:, None] * scores
+        self.num_windows = F.pad(self.num_windows, (0, num_new)) + has_score
+        self.had_score = has_score
+
+    def mean(self) -> Tensor:
+        """The average scores, ``(N, K)``."""
+        return self.total / self.num_windows.clamp(min=1)[:, None]
