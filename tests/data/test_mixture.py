@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from univs.data.mixture import MixedBatches, check_weights
+from univs.data.mixture import MixedBatches, PlannedBatches, check_weights
 
 
 class Counted:
@@ -54,6 +54,25 @@ def test_a_dataset_may_be_kept_for_some_batches():
     runs = [set(names[start : start + 10]) for start in range(0, 400, 10)]
     assert all(len(run) == 1 for run in runs)
     assert set.union(*runs) == {"a", "b"}
+
+
+def test_a_plan_gives_every_dataset_its_exact_share():
+    loaders = [Counted(name) for name in "abc"]
+    names = [n for n, _ in islice(PlannedBatches(loaders, [2, 8, 6], num_batches=160), 168)]
+    runs = [set(names[start : start + 8]) for start in range(0, 168, 8)]
+    assert all(len(run) == 1 for run in runs)
+    # 20, 80 and 60 batches, in whole runs of 8.
+    assert Counter(next(iter(run)) for run in runs) == {"a": 3, "b": 10, "c": 8}
+
+
+def test_a_plan_goes_on_where_a_run_stopped():
+    def mixture():
+        return PlannedBatches([Counted(name) for name in "ab"], [1, 1], num_batches=32)
+
+    whole = list(islice(mixture(), 60))
+    resumed = mixture()
+    resumed.skip_batches(19)
+    assert list(islice(resumed, 41)) == whole[19:]
 
 
 @pytest.mark.parametrize("skipped", [0, 1, 37])

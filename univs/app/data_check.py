@@ -27,7 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     parser.add_argument(
         "dataset",
         metavar="NAME_OR_PATH",
-        help="a dataset of `univs data list`, or a YAML file as for `univs data register`",
+        help="a dataset of `univs data list`, a YAML file as for `univs data register`, or the path "
+        "of a json or XML file of annotations or of a folder, whose form is guessed",
     )
     parser.add_argument(
         "--headers-only",
@@ -53,9 +54,16 @@ def run(options: argparse.Namespace) -> int:
 
     from univs.app.data_progress import file_progress
     from univs.data.checking import check_dataset
+    from univs.data.checking_report import CheckReport, Problem
+    from univs.data.readers.json_file import AnnotationError
 
-    entry = find_dataset(options.dataset, options.root)
     console = Console(highlight=False, soft_wrap=True)
+    try:
+        entry = find_dataset(options.dataset, options.root)
+    except AnnotationError as error:  # too damaged for its form to be told
+        problem = Problem("damaged annotations", str(error), options.dataset)
+        _print_report(console, CheckReport(options.dataset, [problem]), options.show)
+        return 1
     with file_progress(console, entry.name, "files") as advance:
         report, records = check_dataset(
             entry, options.root, decode_frames=not options.headers_only, on_progress=advance
@@ -71,19 +79,27 @@ def run(options: argparse.Namespace) -> int:
 
 
 def find_dataset(name_or_path: str, root: Path) -> DatasetEntry:
-    """The dataset of a name, or that which a YAML file describes.
+    """The dataset of a name, or that at a path, which is described or guessed.
+
+    A name of the catalogue goes before a folder of the same name.
 
     Raises:
+        FileNotFoundError: a path does not exist.
         ValueError: there is none.
     """
     from univs.data.catalog import find_entry
-    from univs.data.custom import read_custom
+    from univs.data.guess import guess_dataset
 
-    if Path(name_or_path).suffix in (".yaml", ".yml"):
-        return read_custom(name_or_path)
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml", ".json", ".xml") or (
+        path.exists() and (path.is_absolute() or len(path.parts) > 1)
+    ):
+        return guess_dataset(path)
     try:
         return find_entry(name_or_path, root)
     except KeyError as error:
+        if path.is_dir() or len(path.parts) > 1:
+            return guess_dataset(path)
         raise ValueError(error.args[0]) from None
 
 

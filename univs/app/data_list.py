@@ -109,8 +109,7 @@ class FoundFiles:
 def find_files(entry: DatasetEntry, root: Path) -> FoundFiles:
     """Look for the files of a dataset below ``root``."""
     best: FoundFiles | None = None
-    for location in entry.locations:
-        place = location.below(root)
+    for place in entry.candidates(root):
         paths = {
             Path(path)
             for path in (

@@ -8,7 +8,7 @@ from pathlib import Path
 _EPILOG = """\
 The file holds, for example:
   name: birds_train
-  format: youtube_vis       # or coco, panoptic, davis, videos, images
+  format: youtube_vis       # or another one of those below
   images: birds/frames      # relative to the file
   annotations: birds/train.json
 
@@ -17,6 +17,8 @@ youtube_vis   images, annotations (json of YouTube-VIS)
 coco          images, annotations (json of COCO instances)
 panoptic      images, annotations (json of COCO panoptic), masks (RGB PNG)
 davis         images, masks (a folder of frames and of palette PNG per video)
+cvat          images, annotations (XML of "CVAT for images" or "CVAT for video")
+label_studio  images, annotations (json export of polygons, brushes or rectangles)
 videos        images (a folder of video files, or of folders of frames)
 images        images (a folder of images)
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from detectron2.data import transforms as T
@@ -346,4 +347,81 @@ class SwayingSquareCrop(ClipAugmentation):
             crop = T.CropTransform(left, top, width, height)
             pad = T.PadTransform(0, 0, self.side - width, self.side - height, width, height, 0.0, 0)
             transforms.append(T.TransformList([crop, pad]))
+        return transforms
+
+
+class AffineTransform(T.Transform):
+    """A linear map of pixel positions; what comes from outside the picture is 0.
+
+    Args:
+        matrix: ``[2, 3]``, from positions in the picture to those in the result.
+    """
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        super().__init__()
+        self.matrix = matrix
+
+    def apply_image(self, img: np.ndarray) -> np.ndarray:
+        return cv2.warpAffine(img, self.matrix, img.shape[1::-1], flags=cv2.INTER_LINEAR)
+
+    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
+        size = segmentation.shape[1::-1]
+        return cv2.warpAffine(segmentation, self.matrix, size, flags=cv2.INTER_NEAREST)
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        return coords @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+
+class RandomAffine(ClipAugmentation):
+    """Scales, turns and shears every frame by itself about its centre (of TarViS).
+
+    With it, copies of a still image become the frames of a sequence.
+
+    Args:
+        scales: smallest and largest factor.
+        degrees: largest rotation.
+        shear: largest angle of shear in degrees.
+    """
+
+    def __init__(
+        self, *, scales: tuple[float, float] = (0.9, 1.1), degrees: float = 20, shear: float = 10
+    ) -> None:
+        self.scales = scales
+        self.degrees = degrees
+        self.shear = shear
+
+    def draw(self, sizes: Sequence[Size], random: np.random.Generator) -> list[T.Transform]:
+        return [AffineTransform(self._matrix(size, random)) for size in sizes]
+
+    def _matrix(self, size: Size, random: np.random.Generator) -> np.ndarray:
+        scale = random.uniform(*self.scales)
+        angle = np.deg2rad(random.uniform(-self.degrees, self.degrees))
+        slope = np.tan(np.deg2rad(random.uniform(-self.shear, self.shear)))
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        linear = scale * turn @ np.array([[1, slope], [0, 1]])
+        centre = (np.array(size[::-1]) - 1) / 2
+        return np.column_stack([linear, centre - linear @ centre])
+
+
+class RandomCrop(ClipAugmentation):
+    """Crops a window of fixed size at a random place; frames that are smaller are cropped less.
+
+    Args:
+        size: height and width.
+        per_clip: the same place in all frames; otherwise one per frame.
+    """
+
+    def __init__(self, *, size: Size, per_clip: bool) -> None:
+        self.size = size
+        self.per_clip = per_clip
+
+    def draw(self, sizes: Sequence[Size], random: np.random.Generator) -> list[T.Transform]:
+        shares = random.random((1 if self.per_clip else len(sizes), 2))
+        transforms = []
+        for (height, width), share in zip(
+            sizes, np.broadcast_to(shares, (len(sizes), 2)), strict=True
+        ):
+            kept = min(height, self.size[0]), min(width, self.size[1])
+            top, left = (np.array([height - kept[0], width - kept[1]]) * share).round().astype(int)
+            transforms.append(T.CropTransform(int(left), int(top), kept[1], kept[0]))
         return transforms

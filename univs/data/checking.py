@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from univs.data.catalog.entry import DatasetEntry, DatasetNotFoundError, Location
 from univs.data.catalog.reading import load_records
-from univs.data.checking_json import ListedVideo, check_json
+from univs.data.checking_json import ListedVideo, check_json, check_panoptic_json
 from univs.data.checking_report import CheckReport, Problem
-from univs.data.frames import FrameError
+from univs.data.file_check import wrong_frame
+from univs.data.frames import FrameError, ResizedFrames
 from univs.data.mask_source import IdMasks, MapEncoding, MaskError, read_id_map
 from univs.data.readers.folders import read_video_list
 from univs.data.readers.json_file import AnnotationError
-from univs.data.record import VideoRecord
+from univs.data.record import DeferredRecord, VideoRecord
 
 #: Layouts whose json can be gone through without a reader.
-_JSON_LAYOUTS = {"ytvis", "coco_instance", "lvis", "objects365", "entityseg"}
+_JSON_LAYOUTS = {"ytvis", "univs_images", "coco_instance", "lvis", "objects365"}
 #: Layouts with a folder of masks whose pixels are object numbers.
 _NUMBER_LAYOUTS = {
     "davis",
     "davis_binary",
+    "davis_unsupervised",
     "mose",
     "youtube_vos",
     "viposeg",
@@ -33,6 +35,7 @@ _NUMBER_LAYOUTS = {
     "refdavis",
 }
 _MOST_OBJECTS = 100  # in a mask of object numbers; more are the colours of a picture
+_MOST_DEFERRED = 10_000  # records that lie in a file each, and are all kept in memory here
 _CHUNK = 256  # files looked at between two calls of on_progress
 
 
@@ -62,16 +65,21 @@ def check_dataset(
         report.problems.append(Problem("missing files", str(error), str(root)))
         return report, []
     listed: list[ListedVideo] = []
-    if entry.layout in _JSON_LAYOUTS:
+    layout = location.layout or entry.layout
+    if layout in _JSON_LAYOUTS:
         # A dataset that takes its classes from another one leaves other categories out.
-        expected = entry.classes if entry.layout == "ytvis" else None
+        expected = entry.classes if layout == "ytvis" else None
         listed = check_json(location.annotations, report, expected and expected.ids)
-    if entry.layout in _NUMBER_LAYOUTS:
+    if layout in ("coco_panoptic", "mapillary"):
+        check_panoptic_json(location.annotations, report)
+    if layout in _NUMBER_LAYOUTS:
         _check_number_masks(location, report)
     records = _records(entry, root, report)
     if records:
         _check_records(records, report)
-        _check_id_maps(records, report, skip=entry.layout in _NUMBER_LAYOUTS)
+        _check_id_maps(records, report, skip=layout in _NUMBER_LAYOUTS)
+        _check_annotated(records, report)
+        _check_numbering(records, report)
     frames = list(_frames_of_json(listed, location)) or list(_frames_of_records(records))
     _check_frames(frames, report, decode=decode_frames, on_progress=on_progress)
     if entry.count is not None and records and len(records) != entry.count:
@@ -83,7 +91,16 @@ def check_dataset(
 
 def _records(entry: DatasetEntry, root: Path, report: CheckReport) -> list[VideoRecord]:
     try:
-        return load_records(entry, root)
+        records = load_records(entry, root)
+        if records and isinstance(records[0], DeferredRecord):
+            step = -(-len(records) // _MOST_DEFERRED)
+            if step > 1:
+                message = f"only one in {step} of the {len(records)} files was looked at"
+                report.problems.append(
+                    Problem("partial check", message, entry.locate(root).masks, is_error=False)
+                )
+            return [record.load() for record in records[::step]]
+        return records
     except (AnnotationError, FrameError, MaskError, OSError, ValueError) as error:
         if not report.errors:  # else it is one of those that are listed already
             location = entry.locate(root)
@@ -109,6 +126,47 @@ def _check_records(records: Sequence[VideoRecord], report: CheckReport) -> None:
                         "empty track", message, record.frames.name(0), record.video_id, None, False
                     )
                 )
+
+
+def _check_annotated(records: Sequence[VideoRecord], report: CheckReport) -> None:
+    """Name frames without a mask in videos in which most frames have one."""
+    for record in records:
+        if record.annotated is None or 2 * len(record.annotated) <= len(record):
+            continue
+        for frame in sorted(set(range(len(record))) - set(record.annotated)):
+            message = "it has no mask, and is left out of training"
+            report.problems.append(
+                Problem(
+                    "missing annotation",
+                    message,
+                    record.frames.name(frame),
+                    record.video_id,
+                    frame,
+                    False,
+                )
+            )
+
+
+_NUMBER = re.compile(r"(\d+)$")
+
+
+def _check_numbering(records: Sequence[VideoRecord], report: CheckReport) -> None:
+    """Name the places where numbers in the names of frames do not go on as they began."""
+    for record in records:
+        stems = [_NUMBER.search(Path(name).stem) for name in record.frames.names]
+        if len(record) < 3 or not all(stems):
+            continue
+        steps = np.diff([int(stem.group()) for stem in stems])
+        usual = int(np.median(steps))
+        for frame in np.flatnonzero(steps != usual).tolist():
+            message = (
+                f"its number is {steps[frame]} above that of the frame before, elsewhere "
+                f"{usual}; frames are taken in their order all the same"
+            )
+            name = record.frames.name(frame + 1)
+            report.problems.append(
+                Problem("frame gap", message, name, record.video_id, frame + 1, False)
+            )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -194,7 +252,7 @@ def _check_id_maps(records: Sequence[VideoRecord], report: CheckReport, *, skip:
 # --------------------------------------------------------------------------------------------------
 # Frames
 
-_Frame = tuple[str, str, int, tuple[int, int]]  # path, video, frame, size
+_Frame = tuple[str, str, int, tuple[int, int] | None]  # path, video, frame, size
 
 
 def _frames_of_json(listed: Iterable[ListedVideo], location: Location) -> Iterator[_Frame]:
@@ -205,9 +263,10 @@ def _frames_of_json(listed: Iterable[ListedVideo], location: Location) -> Iterat
 
 def _frames_of_records(records: Iterable[VideoRecord]) -> Iterator[_Frame]:
     for record in records:
+        size = None if isinstance(record.frames, ResizedFrames) else record.size
         for frame, name in enumerate(record.frames.names):
             if "#frame=" not in name:  # a frame inside a video file
-                yield name, record.video_id, frame, record.size
+                yield name, record.video_id, frame, size
 
 
 def _check_frames(
@@ -221,33 +280,10 @@ def _check_frames(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for start in range(0, len(frames), _CHUNK):
             chunk = frames[start : start + _CHUNK]
-            found = pool.map(lambda item: _wrong_frame(item[0], item[3], decode), chunk)
+            found = pool.map(
+                lambda item: wrong_frame(item[0], item[3], decode=decode), chunk
+            )
             for (path, video, frame, _), problem in zip(chunk, found, strict=True):
                 if problem is not None:
                     report.problems.append(Problem(*problem, path, video, frame))
             on_progress(start + len(chunk), len(frames))
-
-
-def _wrong_frame(path: str, size: tuple[int, int], decode: bool) -> tuple[str, str] | None:
-    """Kind and message of what is wrong with a frame."""
-    try:
-        with Image.open(path) as image:
-            # EXIF orientations 5 to 8 turn the image on its side.
-            turned = image.getexif().get(0x0112, 1) >= 5
-            width, height = image.size[::-1] if turned else image.size
-            if decode:
-                image.draft(
-                    "RGB", (max(image.width // 8, 1), max(image.height // 8, 1))
-                )  # JPEG: much faster
-                image.load()
-    except FileNotFoundError:
-        return "missing frame", "the image does not exist"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return "unreadable frame", f"it cannot be decoded ({error}); fetch it again"
-    if (height, width) != size:
-        return (
-            "size mismatch",
-            f"the image is {height}x{width} (height x width), the annotations say "
-            f"{size[0]}x{size[1]}",
-        )
-    return None

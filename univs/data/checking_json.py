@@ -276,3 +276,41 @@ def run_lengths(counts: str | bytes) -> np.ndarray:
     for first in (1, 2):
         values[first::2] = np.cumsum(values[first::2])
     return values
+
+
+def check_panoptic_json(path: str, report: CheckReport) -> None:
+    """Check a file in the form of COCO panoptic; problems and counts are added to the report."""
+    try:
+        content = read_json(path, keys=("images", "annotations", "categories"))
+    except AnnotationError as error:
+        report.problems.append(Problem("damaged json", str(error), path))
+        return
+    images = Counter(image.get("id") for image in content["images"])
+    annotated = Counter(item.get("image_id") for item in content["annotations"])
+    for ids, what in ((images, "image"), (annotated, "the annotation of image")):
+        for number, count in ids.items():
+            if count > 1:
+                message = f"{what} {number!r} occurs {count} times"
+                report.problems.append(Problem("duplicate id", message, path, str(number)))
+    for number in images.keys() - annotated.keys():
+        message = "it has no annotation, and is left out"
+        problem = Problem("missing annotation", message, path, str(number), None, False)
+        report.problems.append(problem)
+    for number in annotated.keys() - images.keys():
+        message = "its annotation is there, but the image is not listed"
+        report.problems.append(Problem("unknown image", message, path, str(number)))
+    used = Counter(
+        segment.get("category_id")
+        for item in content["annotations"]
+        for segment in item.get("segments_info", ())
+    )
+    known = _check_categories(content["categories"], None, used, path, report)
+    for item in content["annotations"]:
+        for segment in item.get("segments_info", ()):
+            if segment.get("category_id") not in known:
+                message = (
+                    f"segment {segment.get('id')!r}: category {segment.get('category_id')!r} is "
+                    f"not among the {len(known)} of the file"
+                )
+                image = str(item.get("image_id"))
+                report.problems.append(Problem("unknown category", message, path, image))

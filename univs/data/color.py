@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -46,6 +48,43 @@ class ColorJitter:
             blended = reference + factor * (values - reference)
             image = np.clip(blended, 0, 255).astype(np.uint8)
         return image
+
+    def for_clip(self, random: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+        """What changes the frames of one clip, every frame differently."""
+        return lambda image: self(image, random)
+
+
+class ColorShift:
+    """Shifts hue, saturation and brightness and scales contrast, alike in all frames of a clip.
+
+    Of TarViS. Contrast is scaled by 0.95 to 1.05 about the middle grey.
+
+    Args:
+        saturation: largest shift of the saturation, and of the hue in 255ths of a turn.
+        brightness: largest shift of the brightness.
+    """
+
+    def __init__(self, *, saturation: int, brightness: int) -> None:
+        self.saturation = saturation
+        self.brightness = brightness
+
+    def for_clip(self, random: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+        """What changes the frames of one clip, ``[H, W, 3]`` uint8 RGB each."""
+        hue, saturation = random.uniform(-self.saturation, self.saturation, 2)
+        turn = int(round(hue / 255 * 180))  # OpenCV counts hue to 180
+        contrast = float(random.uniform(0.95, 1.05))
+        shift = float(random.uniform(-self.brightness, self.brightness))
+        hues = ((np.arange(256) + turn) % 180).astype(np.uint8)
+        saturations = _linear(np.arange(256), shift=float(saturation))
+        values = _linear(np.arange(256), scale=contrast, shift=128 * (1 - contrast) + shift)
+        same = np.arange(256, dtype=np.uint8)
+        tables = np.stack([hues, saturations, same], axis=-1)[None]  # of hue, saturation, value
+
+        def change(image: np.ndarray) -> np.ndarray:
+            hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), tables)
+            return cv2.LUT(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), values)
+
+        return change
 
 
 class SSDColorJitter:

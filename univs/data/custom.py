@@ -1,7 +1,7 @@
 """Datasets of one's own, described by a small YAML file instead of Python.
 
     name: birds_train
-    format: youtube_vis      # or coco, panoptic, davis, videos, images
+    format: youtube_vis      # or coco, panoptic, davis, cvat, label_studio, videos, images
     images: birds/frames     # relative to the YAML file
     annotations: birds/train.json
 
@@ -14,16 +14,18 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from univs.data.catalog.classes import ClassTable
+from univs.data.catalog.classes import ClassTable, table_of_categories
 from univs.data.catalog.entry import DatasetEntry, Location
+from univs.data.readers.cvat import cvat_labels, is_video
 from univs.data.readers.json_file import read_json, require
+from univs.data.readers.label_studio import label_studio_labels
 
 logger = logging.getLogger(__name__)
 
@@ -38,23 +40,45 @@ class Format:
         layout: how it is read, see ``univs.data.catalog.reading``.
         evaluator_type: what results are scored with.
         keys: keys that the YAML file must have besides ``name`` and ``format``.
-        has_classes: whether ``annotations`` lists categories.
+        labels: reads the categories, as a list of ``id``, ``name`` and perhaps ``isthing``, from
+            ``annotations``; None: targets have no classes.
     """
 
     layout: str
     evaluator_type: str
     keys: tuple[str, ...]
-    has_classes: bool = False
+    labels: Callable[[str], list[dict[str, Any]]] | None = None
+
+
+def read_categories(path: str | Path) -> list[dict[str, Any]]:
+    """The ``categories`` of a json, without keeping its annotations in memory."""
+    content = read_json(path, keys=("categories",), convert={"annotations": lambda item: None})
+    for position, category in enumerate(content["categories"]):
+        require(category, ("id", "name"), f"{path}: category {position}")
+    return content["categories"]
+
+
+def _numbered(labels: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"id": number, "name": label} for number, label in enumerate(labels, start=1)]
 
 
 #: By the value of ``format``.
 FORMATS: dict[str, Format] = {
-    "coco": Format("coco_instance", "coco", ("images", "annotations"), True),
-    "youtube_vis": Format("ytvis", "ytvis", ("images", "annotations"), True),
+    "coco": Format("coco_instance", "coco", ("images", "annotations"), read_categories),
+    "youtube_vis": Format("ytvis", "ytvis", ("images", "annotations"), read_categories),
     "panoptic": Format(
-        "coco_panoptic", "coco_panoptic_seg", ("images", "annotations", "masks"), True
+        "coco_panoptic", "coco_panoptic_seg", ("images", "annotations", "masks"), read_categories
     ),
     "davis": Format("mose", "vos", ("images", "masks")),
+    "cvat": Format(
+        "cvat_images", "", ("images", "annotations"), lambda path: _numbered(cvat_labels(path))
+    ),
+    "label_studio": Format(
+        "label_studio",
+        "",
+        ("images", "annotations"),
+        lambda path: _numbered(label_studio_labels(path)),
+    ),
     "videos": Format("raw_videos", "", ("images",)),
     "images": Format("raw_images", "", ("images",)),
 }
@@ -83,17 +107,22 @@ def read_custom(path: str | Path) -> DatasetEntry:
     base = path.resolve().parent
     paths = {key: str(base / content[key]) for key in _PATHS if content.get(key) is not None}
     classes = None
-    if form.has_classes:
+    is_there = Path(paths.get("annotations", "")).is_file()
+    if form.labels is not None:
         listed = content.get("classes")
         if listed is None:
-            if not Path(paths["annotations"]).is_file():
+            if not is_there:
                 raise CustomDatasetError(
                     f"{path}: annotations {paths['annotations']} do not exist; mend the path."
                 )
-            listed = read_categories(paths["annotations"])
+            listed = form.labels(paths["annotations"])
         classes = _class_table(listed, str(path))
     name = content["name"]
-    layout = "davis" if content["format"] == "davis" and "videos" in paths else form.layout
+    layout = form.layout
+    if content["format"] == "davis" and "videos" in paths:
+        layout = "davis"
+    elif content["format"] == "cvat" and is_there and is_video(paths["annotations"]):
+        layout = "cvat_video"
     return DatasetEntry(
         name=name,
         layout=layout,
@@ -157,14 +186,6 @@ def registered_entries(root: str | Path) -> list[DatasetEntry]:
     return entries
 
 
-def read_categories(path: str | Path) -> list[dict[str, Any]]:
-    """The ``categories`` of a json, without keeping its annotations in memory."""
-    content = read_json(path, keys=("categories",), convert={"annotations": lambda item: None})
-    for position, category in enumerate(content["categories"]):
-        require(category, ("id", "name"), f"{path}: category {position}")
-    return content["categories"]
-
-
 def _load(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -195,11 +216,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _class_table(categories: list[dict], where: str) -> ClassTable:
-    rows = sorted(
-        (int(item["id"]), str(item["name"]), bool(item.get("isthing", 1))) for item in categories
-    )
-    ids, names, is_thing = zip(*rows, strict=True) if rows else ((), (), ())
     try:
-        return ClassTable(names=names, ids=ids, is_thing=is_thing)
+        return table_of_categories(categories)
     except ValueError as error:
         raise CustomDatasetError(f"{where}: {error}") from error

@@ -199,3 +199,22 @@ class TransformedFrames(FrameSequence):
 
     def _decode(self, index: int) -> np.ndarray:
         return self.transform(self.frames[index])
+
+
+class ResizedFrames(TransformedFrames):
+    """Frames that are stored at another size than the one that is annotated.
+
+    Args:
+        frames: the sequence to read from.
+        size: height and width that frames are resized to, bilinearly.
+    """
+
+    def __init__(self, frames: FrameSequence, size: tuple[int, int]) -> None:
+        super().__init__(frames, self._resize)
+        self.size = size
+
+    def _resize(self, image: np.ndarray) -> np.ndarray:
+        if image.shape[:2] == self.size:
+            return image
+        height, width = self.size
+        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
@@ -34,6 +35,19 @@ def transform_maps(transforms: Sequence[T.Transform], maps: np.ndarray) -> np.nd
     for transform in transforms:
         maps = _transform_maps(transform, maps)
     return maps
+
+
+def transform_masks_smoothly(transforms: Sequence[T.Transform], masks: np.ndarray) -> np.ndarray:
+    """As :func:`transform_maps`, for masks ``[N, H, W]`` bool that are resized bilinearly."""
+    for transform in transforms:
+        if isinstance(transform, T.ResizeTransform) and len(masks):
+            size = (transform.new_w, transform.new_h)
+            levels = np.ascontiguousarray(masks).view(np.uint8) * np.uint8(255)
+            masks = np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in levels])
+            masks = masks > 127
+        else:
+            masks = _transform_maps(transform, masks)
+    return masks
 
 
 def _transform_maps(transform: T.Transform, maps: np.ndarray) -> np.ndarray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import cycle, islice, repeat
 from typing import Any
 
 import numpy as np
 
 from detectron2.utils import comm
+from univs.data.tarvis_sampling import sample_counts
 
 
 class MixedBatches:
@@ -67,6 +68,42 @@ class MixedBatches:
         for loader, count in zip(self.loaders, counts.tolist(), strict=True):
             loader.skip_batches(count)
         self._num_skipped = num_batches
+
+
+class PlannedBatches(MixedBatches):
+    """Endless batches of several loaders in an order that is planned, the same on all processes.
+
+    Every loader gives its exact share of a whole run, in runs of a fixed length that are shuffled
+    (as published in TarViS). After the plan it begins anew.
+
+    Args:
+        loaders: endless loaders of batches, one per dataset.
+        weights: how often each is drawn, relative to the others.
+        num_batches: of the whole run.
+        run_length: batches between two changes of the loader.
+        seed: of the order.
+    """
+
+    def __init__(
+        self,
+        loaders: Sequence[Iterable],
+        weights: Sequence[float],
+        *,
+        num_batches: int,
+        run_length: int = 8,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(loaders, weights, run_length=run_length, seed=seed)
+        shares = np.array(self.weights) / sum(self.weights)
+        counts = sample_counts(shares.tolist(), num_batches)
+        runs = [-(-count // run_length) for count in counts]  # rounded up
+        plan = np.repeat(np.arange(len(runs)), runs)
+        self._plan = np.random.default_rng(seed).permutation(plan).tolist()
+
+    def draws(self) -> Iterator[int]:
+        """Which loader each batch comes from, endlessly."""
+        for chosen in cycle(self._plan):
+            yield from repeat(chosen, self.run_length)
 
 
 def check_weights(weights: Sequence[float], num_datasets: int) -> tuple[float, ...]:

@@ -22,6 +22,7 @@ _WORK = {
         (
             "davis",
             "davis_binary",
+            "davis_unsupervised",
             "mose",
             "vipseg",
             "kitti_step",
@@ -52,9 +53,10 @@ class Preparation:
 
 def needs_preparation(entry: DatasetEntry, root: Path) -> bool:
     """Whether an index is made for a dataset when it is first read."""
+    place = entry.locate(root)
     if entry.layout == "ytvis":
-        return entry.locate(root).part in ("dev", "train_sub")
-    return entry.layout in _WORK
+        return place.part in ("dev", "train_sub")
+    return (place.layout or entry.layout) in _WORK
 
 
 def prepare_dataset(

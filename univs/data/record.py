@@ -6,7 +6,7 @@ files are read or written. A record holds names, sizes and compressed masks, nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -198,3 +198,37 @@ class VideoRecord:
             "width": self.size[1],
             "length": len(self),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredRecord:
+    """A video whose annotations are read when it is used, because each lies in a file of its own.
+
+    Attributes:
+        dataset: registered name.
+        domain: name of the class list, or None.
+        video_id: official id as text.
+        official_id: the id with its original type.
+        load: reads the record; can be sent to a worker process.
+    """
+
+    dataset: str
+    domain: str | None
+    video_id: str
+    official_id: OfficialId
+    load: Callable[[], VideoRecord]
+
+    def as_dataset_dict(self) -> dict:
+        """As :meth:`VideoRecord.as_dataset_dict`, without what is not known yet."""
+        return {
+            "record": self,
+            "dataset_name": self.dataset,
+            "domain": self.domain,
+            "video_id": self.official_id,
+        }
+
+
+def record_of(dataset_dict: Mapping) -> VideoRecord:
+    """The record of an entry of the DatasetCatalog, read now if it has not been read before."""
+    record = dataset_dict["record"]
+    return record.load() if isinstance(record, DeferredRecord) else record

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from univs.data.catalog import ClassTable, class_table, domains
-from univs.data.catalog.entries import COCO_TO_VIDEO
+from univs.data.catalog.image_entries import COCO_TO_VIDEO
 
 
 @pytest.mark.parametrize(

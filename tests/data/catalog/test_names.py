@@ -31,7 +31,9 @@ UNIVS_NAMES = [
         for split in ("train", "val", "testA", "testB")
     ),
     *(f"refcocog-umd-{split}" for split in ("train", "val", "test")),
-    *("custom_images", "custom_videos", "custom_videos_text"),
+    *("custom_images", "custom_videos", "custom_videos_text", "custom_videos_text_internvid"),
+    *("sa_1b_train_250k_1", "sa_1b_train_250k_2", "flickr30k_entity-train", "msr-vtt-test"),
+    *("ytvis_2021_dev_merge", "ovis_dev_merge", "mots_burst_val_det"),
 ]
 VITA_NAMES = [
     *(f"ytvis_{year}_{split}" for year in (2019, 2021) for split in ("train", "val", "test")),
@@ -46,11 +48,7 @@ TARVIS_NAMES = [
     *("kitti_step_train", "kitti_step_val", "mapillary_train", "cityscapes_train"),
     *(f"cityscapes_vps_{split}" for split in ("train", "val", "test")),
 ]
-UNSUPPORTED_NAMES = [
-    *("sa_1b_train_250k_1", "sa_1b_train_250k_2", "flickr30k_entity-train"),
-    *("ytvis_2021_dev_merge", "ovis_dev_merge", "mots_burst_val_det"),
-    *("custom_videos_text_internvid", "internvid-1", "pexel-len6-48", "msr-vtt-test"),
-]
+UNSUPPORTED_NAMES = ["internvid-1", "pexel-len6-48"]
 
 
 @pytest.mark.parametrize("name", sorted({*UNIVS_NAMES, *VITA_NAMES, *TARVIS_NAMES}))

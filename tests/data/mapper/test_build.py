@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from detectron2.data import DatasetCatalog
+from univs.config import load_config
 from univs.data.mapper import (
     ClipMapper,
     ImageInstanceMapper,
@@ -41,9 +43,30 @@ def test_still_images_become_clips_beside_videos(toy_config):
         assert type(build_mapper(toy_config, is_train=True, dataset_name=name)) is kind
 
 
-def test_video_models_are_pre_trained_on_images_like_image_models(toy_config):
-    toy_config.DATASETS.TRAIN = ("coco_2017_train",)
-    toy_config.INPUT.DATASET_MAPPER_NAME = "coco_instance_lsj"
-    toy_config.INPUT.SAMPLING_FRAME_NUM = 1
-    mapper = build_mapper(toy_config, is_train=True, dataset_name="coco_2017_train")
-    assert isinstance(mapper, ImageInstanceMapper)
+def test_video_models_are_pre_trained_on_clips_made_of_images(toy_datasets, toy_config):
+    """As VITA is on COCO: clips of one frame, with large-scale jittering."""
+    name = "toy_coco_instance_train"
+    toy_config.merge_from_list(
+        [
+            *("DATASETS.TRAIN", [name], "INPUT.SAMPLING_FRAME_NUM", 1),
+            *("INPUT.LSJ_AUG.ENABLED", True, "INPUT.LSJ_AUG.IMAGE_SIZE", 64),
+        ]
+    )
+    mapper = build_mapper(toy_config, is_train=True, dataset_name=name)
+    assert type(mapper) is PseudoClipMapper
+    sample = mapper(DatasetCatalog.get(name)[0])
+    (image,), (instances,) = sample["image"], sample["instances"]
+    assert image.shape == (3, 64, 64)
+    assert instances.gt_masks.tensor.shape[1:] == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "expected"), [("UniVS_Prompt", (True, 0.25)), ("Vita", (False, 0.1))]
+)
+def test_systems_have_their_own_jittering(tmp_path, architecture, expected):
+    """Files of the original projects leave it out."""
+    path = tmp_path / "config.yaml"
+    path.write_text(f"MODEL:\n  META_ARCHITECTURE: {architecture}\n")
+    jitter = load_config(path).INPUT.LSJ_AUG
+    assert (jitter.ENABLED, jitter.MIN_SCALE) == expected
+    assert load_config(path, ["INPUT.LSJ_AUG.MIN_SCALE", 0.5]).INPUT.LSJ_AUG.MIN_SCALE == 0.5

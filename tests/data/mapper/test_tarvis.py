@@ -57,3 +57,31 @@ def test_clips_are_drawn_from_the_range_of_their_dataset():
     mapper = TarVisMapper.of_dataset(config, "vipseg_train", is_video=True)
     assert mapper.clip_mapper.frame_range == 15 and len(mapper.thing_classes) == 58
     assert TarVisMapper.of_dataset(config, "davis17_train", is_video=True).vocabulary == ""
+
+
+def test_the_range_of_neighbours_is_zero_and_crops_differ_by_dataset():
+    config = load_config(CONFIGS / "tarvis" / "video" / "r50.yaml")
+    city = TarVisMapper.of_dataset(config, "cityscapes_vps_train", is_video=True).clip_mapper
+    assert city.frame_range == 0
+    assert (city.crop.height, city.crop.width) == (0.5, 0.5)
+    assert city.resize.shortest == (448,)
+    burst = TarVisMapper.of_dataset(config, "burst_train", is_video=True).clip_mapper
+    assert burst.gives_objects and burst.smallest_object == 100
+
+
+def test_images_become_sequences_for_pre_training():
+    config = load_config(CONFIGS / "tarvis" / "pretrain" / "r50.yaml")
+    for name, alike in (("coco_panoptic_train", False), ("cityscapes_panoptic_train", True)):
+        mapper = TarVisMapper.of_dataset(config, name, is_video=False)
+        kinds = [type(item).__name__ for item in mapper.clip_mapper.augmentations]
+        assert kinds == ["Flip", "RandomAffine", "ResizeShortestEdge", "RandomCrop"]
+        assert mapper.clip_mapper.augmentations[-1].per_clip == alike
+    assert mapper.thing_classes == frozenset(range(24, 34))
+
+
+def test_the_number_of_entries_must_fit():
+    config = load_config(
+        CONFIGS / "tarvis" / "video" / "r50.yaml", ["INPUT.CROP_FRACTIONS", [[0.5, 0.5]]]
+    )
+    with pytest.raises(ValueError, match="7 data sets, but INPUT.CROP_FRACTIONS has 1 entries"):
+        TarVisMapper.of_dataset(config, "ovis_train", is_video=True)

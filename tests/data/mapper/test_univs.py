@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from detectron2.data import DatasetCatalog
 from univs.config import load_config
 from univs.data.augmentation import Flip
 from univs.data.mapper import UnivsClipMapper, build_mapper
 from univs.data.mapper.univs import dataset_key, shifted, swap_sides, task_of
-from univs.data.record import ExpressionRecord
+from univs.data.record import ExpressionRecord, PromptKind, PromptRecord
 
 
 def _mapper(num_frames=2, augmentations=(), **options):
@@ -44,6 +45,8 @@ def test_the_task_follows_from_what_is_known(make_record):
     assert (task_of(record), dataset_key(record)) == ("detection", "ytvis19")
     agnostic = replace(record, domain=None)
     assert (task_of(agnostic), dataset_key(agnostic)) == ("sot", "sot_handmade")
+    given = replace(record, prompts=(PromptRecord(0, 0, PromptKind.MASK),))
+    assert (task_of(given), dataset_key(given)) == ("sot", "sot_handmade")
     described = _described(agnostic, (0, "a dog"))
     assert (task_of(described), dataset_key(described)) == ("grounding", "handmade")
 
@@ -114,6 +117,42 @@ def test_classless_videos_have_a_range_of_their_own(make_record):
         spans = [np.ptp(mapper(entry)["frame_indices"]) for _ in range(40)]
         assert max(spans) == reach
         assert min(spans) == 1  # at least the interval
+
+
+def test_the_classes_of_label_maps_are_objects(toy_datasets):
+    for entry in DatasetCatalog.get("toy_vspw_train"):
+        record = entry["record"]
+        sample = _mapper(num_frames=3)(entry)
+        assert (sample["task"], sample["dataset_name"]) == ("detection", "toy_vss")
+        maps = [record.label_maps.decode(frame) for frame in sample["frame_indices"]]
+        labels = np.unique(np.stack(maps))
+        labels = labels[labels != record.label_maps.void]
+        for label_map, instances in zip(maps, sample["instances"], strict=True):
+            masks = instances.gt_masks.tensor.numpy()
+            np.testing.assert_array_equal(masks, label_map == labels[:, None, None])
+            assert instances.gt_classes.tolist() == labels.tolist()
+            shown = masks.any((1, 2))
+            assert instances.gt_ids.tolist() == np.where(shown, labels, -1).tolist()
+
+
+def test_every_toy_dataset_gives_its_task(toy_datasets):
+    cfg = load_config("configs/toy/univs_stage3.yaml", [])
+    tasks = {}
+    for name in cfg.DATASETS.TRAIN:
+        mapper = build_mapper(cfg, is_train=True, dataset_name=name)
+        samples = [mapper(entry) for entry in DatasetCatalog.get(name)]
+        samples = [sample for sample in samples if sample is not None]
+        assert samples and all(len(sample["image"]) == 5 for sample in samples)
+        tasks[name] = {sample["task"] for sample in samples}
+    assert tasks == {
+        "toy_ytvis_train": {"detection"},
+        "toy_vipseg_train": {"detection"},
+        "toy_vspw_train": {"detection"},
+        "toy_viposeg_train": {"sot"},
+        "toy_davis_train": {"sot"},
+        "toy_refytvos_train": {"grounding"},
+        "toy_burst_point_train": {"sot"},
+    }
 
 
 @pytest.mark.parametrize("indices", [(3, 100), (100, 300), (130, 131), (0, 129)])

@@ -221,6 +221,30 @@ def test_video_objects(toy_root: Path, toy_videos: Videos, benchmark: str) -> No
 
 
 @pytest.mark.parametrize("split", SPLITS)
+def test_viposeg(toy_root: Path, toy_videos: Videos, split: str) -> None:
+    folder = toy_root / "viposeg" / VALID[split]
+    classes, meta = _load(folder / "obj_class.json"), _load(folder / "meta.json")["videos"]
+    full = "Annotations" if split == "train" else "Annotations_gt"
+    for video in toy_videos[split]:
+        _assert_frames(folder / "JPEGImages" / video.name, _names(video, ".jpg"), video)
+        assert classes[video.name].keys() == meta[video.name]["objects"].keys()
+        expected = np.zeros((video.num_frames, *video.size), int)  # class + 1
+        expected[video.stuff != NO_STUFF] = video.stuff[video.stuff != NO_STUFF] + 1
+        for category, masks in zip(video.categories, video.masks, strict=True):
+            expected[masks] = len(STUFF_CLASSES) + category + 1
+        for t, name in enumerate(_names(video, ".png")):
+            ids = _palette(folder / full / video.name / name)
+            labels = {0: 0, **{int(n): c + 1 for n, c in classes[video.name].items()}}
+            np.testing.assert_array_equal(np.vectorize(labels.get)(ids), expected[t])
+            shown = [n for n, o in meta[video.name]["objects"].items() if name[:-4] in o["frames"]]
+            assert sorted(np.unique(ids[ids > 0]).tolist()) == sorted(map(int, shown))
+        prompts = sorted((folder / "Annotations" / video.name).iterdir())
+        given = [number for path in prompts for number in np.unique(_palette(path)) if number]
+        if split == "val":
+            assert sorted(map(str, given)) == sorted(classes[video.name])
+
+
+@pytest.mark.parametrize("split", SPLITS)
 def test_ref_youtube_vos(toy_root: Path, toy_videos: Videos, split: str) -> None:
     folder = toy_root / "ref_youtube_vos" / "meta_expressions"
     meta = _load(folder / VALID[split] / "meta_expressions.json")["videos"]

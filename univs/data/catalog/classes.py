@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,9 +49,10 @@ class ClassTable:
         return [position for position, thing in enumerate(self.is_thing) if not thing]
 
 
-def domains() -> list[str]:
-    """Names of all class lists."""
-    return sorted(path.stem for path in _FOLDER.glob("*.json"))
+@cache
+def domains() -> tuple[str, ...]:
+    """Names of all class lists, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
 
 
 @cache
@@ -73,3 +75,16 @@ def class_table(domain: str) -> ClassTable:
         is_thing=tuple(is_thing),
         colors=tuple(tuple(color) for color in content.get("colors", ())),
     )
+
+
+def table_of_categories(categories: Iterable[Mapping]) -> ClassTable:
+    """The class list of ``categories`` of a json: ``id``, ``name``, and perhaps ``isthing``.
+
+    Raises:
+        ValueError: an id occurs twice.
+    """
+    rows = sorted(
+        (int(item["id"]), str(item["name"]), bool(item.get("isthing", 1))) for item in categories
+    )
+    ids, names, is_thing = zip(*rows, strict=True) if rows else ((), (), ())
+    return ClassTable(names=names, ids=ids, is_thing=is_thing)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from univs.data.catalog.classes import ClassTable
+from univs.data.catalog.classes import ClassTable, class_table, domains
+
+#: Environment variable of the root of TarViS's own folders.
+TARVIS_WORKSPACE = "TARVIS_WORKSPACE_DIR"
+_TARVIS_FOLDER = "dataset_images/"
 
 
 class DatasetNotFoundError(FileNotFoundError):
@@ -27,6 +32,7 @@ class Location:
             it.
         part: which part of the videos in the annotations the split is: ``dev`` or ``train_sub``
             (see :mod:`univs.data.readers.held_out`), ``first 50`` or ``first 10%``; None: all.
+        layout: how these files are read, if not as the entry says.
     """
 
     image_root: str
@@ -36,12 +42,14 @@ class Location:
     categories: str | None = None
     truth: str | None = None
     part: str | None = None
+    layout: str | None = None
 
     def below(self, root: Path) -> Location:
         """The same location with absolute paths, or paths that start with ``root``."""
-        paths = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "part"}
+        others = ("part", "layout")
+        paths = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}
         below = {name: path and str(root / path) for name, path in paths.items()}
-        return Location(**below, part=self.part)
+        return Location(**below, part=self.part, layout=self.layout)
 
     def missing(self) -> list[str]:
         """Paths (already below a root) that do not exist; ``truth`` may be absent."""
@@ -63,6 +71,11 @@ STILL_IMAGE_LAYOUTS = frozenset(
         "cityscapes",
         "mapillary",
         "entityseg",
+        "sa_1b",
+        "flickr30k",
+        "univs_images",
+        "label_studio",
+        "cvat_images",
     )
 )
 
@@ -77,7 +90,7 @@ class DatasetEntry:
         locations: candidates in order of preference; the first that is complete is used.
         evaluator_type: what its results are scored with; empty for training sets without a
             protocol.
-        classes: the class list; None if targets are not given by class.
+        classes: the class list. If it is left out, that of ``domain``, where the catalogue has it.
         domain: name of the class list; None if targets are not given by class.
         aliases: further names, such as those of the original projects.
         page: where to get it.
@@ -100,6 +113,15 @@ class DatasetEntry:
     count: int | None = None
     category_map: Mapping[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        if self.classes is None and self.domain in domains():
+            object.__setattr__(self, "classes", class_table(self.domain))
+
+    @property
+    def has_classes_in_file(self) -> bool:
+        """Whether the class list is known from the annotations only."""
+        return self.classes is None and self.domain is not None
+
     @property
     def has_still_images(self) -> bool:
         """Whether its videos are single images."""
@@ -112,8 +134,7 @@ class DatasetEntry:
             DatasetNotFoundError: there is none.
         """
         tried = []
-        for location in self.locations:
-            candidate = location.below(root)
+        for candidate in self.candidates(root):
             missing = candidate.missing()
             if not missing:
                 return candidate
@@ -125,6 +146,15 @@ class DatasetEntry:
             + f"\n{remedy}\nThe root of all datasets is {root}; set UNIVS_DATASETS to use another "
             "one."
         )
+
+    def candidates(self, root: Path) -> Iterator[Location]:
+        """Every place below ``root``, then those in TarViS's folders if they lie elsewhere."""
+        yield from (location.below(root) for location in self.locations)
+        workspace = os.environ.get(TARVIS_WORKSPACE)
+        if workspace and Path(workspace) != root:
+            for location in self.locations:
+                if location.image_root.startswith(_TARVIS_FOLDER):
+                    yield location.below(Path(workspace))
 
     def preferred(self, root: Path) -> Location:
         """The first complete location below ``root``, or the first one if none is complete."""

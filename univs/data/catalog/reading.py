@@ -3,252 +3,306 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from univs.data.catalog.entry import DatasetEntry, Location
+from univs.data.catalog.file_classes import with_file_classes
+from univs.data.frames import ResizedFrames
 from univs.data.readers.burst import read_burst
 from univs.data.readers.cityscapes_vps import read_cityscapes_vps
 from univs.data.readers.coco import read_coco_instances, read_coco_panoptic
+from univs.data.readers.cvat import read_cvat_images, read_cvat_video
+from univs.data.readers.entityseg import read_entityseg
+from univs.data.readers.flickr30k import read_flickr30k
 from univs.data.readers.folders import list_folders, read_video_list
 from univs.data.readers.held_out import read_held_out_videos
 from univs.data.readers.kitti_step import read_kitti_step
+from univs.data.readers.label_studio import read_label_studio
 from univs.data.readers.mevis import read_mevis
 from univs.data.readers.raw_videos import read_raw_images, read_raw_videos
 from univs.data.readers.refcoco import read_mixed_refcoco, read_refcoco
 from univs.data.readers.referring import read_ref_davis, read_ref_youtube_vos
+from univs.data.readers.segment_anything import read_segment_anything
 from univs.data.readers.semantic_images import read_semantic_images
+from univs.data.readers.tarvis_json import read_tarvis_json
 from univs.data.readers.video_objects import read_palette_videos, read_youtube_vos
 from univs.data.readers.viposeg import read_viposeg
 from univs.data.readers.vipseg import read_vipseg
 from univs.data.readers.vspw import read_vspw
 from univs.data.readers.youtube_vis import read_youtube_vis
-from univs.data.record import PromptKind, VideoRecord
+from univs.data.record import DeferredRecord, PromptKind, VideoRecord
 
+Records = list[VideoRecord] | list[DeferredRecord]
 #: Takes an entry, where its files lie, and the folder for index files.
-Reader = Callable[[DatasetEntry, Location, Path], list[VideoRecord]]
+Reader = Callable[[DatasetEntry, Location, Path], Records]
 
 
-def _youtube_vis(entry: DatasetEntry, location: Location, index: Path) -> list[VideoRecord]:
-    records = read_youtube_vis(
-        location.annotations,
-        location.image_root,
-        dataset=entry.name,
-        domain=entry.domain,
-        category_ids=entry.classes.ids if entry.classes else None,
-    )
-    if location.part not in ("dev", "train_sub"):
-        return records
-    held_out = read_held_out_videos(
-        location.annotations, cap_factor=2 if entry.domain == "ovis" else 1, index_folder=index
-    )
-    is_dev = location.part == "dev"
-    return [record for record in records if (record.official_id in held_out) == is_dev]
+def _named(entry: DatasetEntry) -> dict[str, Any]:
+    """What records say about their dataset."""
+    return {"dataset": entry.name, "domain": entry.domain}
 
 
-def _coco_instance(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    return read_coco_instances(
-        location.annotations,
-        location.image_root,
-        dataset=entry.name,
-        domain=entry.domain,
-        categories=_ranks(entry),
-    )
-
-
-def _coco_panoptic(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    return read_coco_panoptic(
-        location.annotations,
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        domain=entry.domain,
-        categories=_ranks(entry),
-        things=entry.classes and entry.classes.things,
-    )
+def _numbered(entry: DatasetEntry) -> dict[str, Any]:
+    """Classes for readers of files that number them without gaps."""
+    return {"things": entry.classes.things, "num_classes": len(entry.classes)}
 
 
 def _ranks(entry: DatasetEntry) -> dict[int, int] | None:
     """0-based category by official id; None: as the file says."""
     if entry.category_map is not None:
-        return entry.category_map
+        return dict(entry.category_map)
     if entry.classes is None:
         return None
     return {official: position for position, official in enumerate(entry.classes.ids)}
 
 
-def _vipseg(entry: DatasetEntry, location: Location, index: Path) -> list[VideoRecord]:
-    return read_vipseg(
-        location.videos,
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        domain=entry.domain,
+def _by_name(entry: DatasetEntry) -> dict[str, int]:
+    """0-based category by name."""
+    return {name: position for position, name in enumerate(entry.classes.names)}
+
+
+# --------------------------------------------------------------------------------------------------
+# Targets given by class
+
+
+def _youtube_vis(entry: DatasetEntry, place: Location, index: Path) -> Records:
+    ids = entry.classes.ids if entry.classes else None
+    records = read_youtube_vis(
+        place.annotations, place.image_root, **_named(entry), category_ids=ids
+    )
+    if place.part not in ("dev", "train_sub"):
+        return records
+    held_out = read_held_out_videos(
+        place.annotations, cap_factor=2 if entry.domain == "ovis" else 1, index_folder=index
+    )
+    is_dev = place.part == "dev"
+    return [record for record in records if (record.official_id in held_out) == is_dev]
+
+
+def _coco_instance(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_coco_instances(
+        place.annotations, place.image_root, **_named(entry), categories=_ranks(entry)
+    )
+
+
+def _coco_panoptic(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_coco_panoptic(
+        place.annotations,
+        place.image_root,
+        place.masks,
+        **_named(entry),
+        categories=_ranks(entry),
+        things=entry.classes and entry.classes.things,
+        # Of Cityscapes, as TarViS has it: licence plates, and what is not labelled.
+        ignored=(-1, 0) if entry.domain == "cityscapes_panoptic" else (),
+    )
+
+
+def _entityseg(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_entityseg(
+        place.annotations,
+        place.image_root,
+        **_named(entry),
+        categories=_ranks(entry),
         things=entry.classes.things,
-        num_classes=len(entry.classes),
-        index_folder=index,
     )
 
 
-def _vspw(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    return read_vspw(location.videos, location.image_root, dataset=entry.name, domain=entry.domain)
+def _resized_youtube_vis(entry: DatasetEntry, place: Location, index: Path) -> Records:
+    """Images that UniVS lists as videos, and that may be stored smaller than they are annotated."""
+    records = _youtube_vis(entry, place, index)
+    return [replace(r, frames=ResizedFrames(r.frames, r.size)) for r in records]
 
 
-def _davis(entry: DatasetEntry, location: Location, index: Path) -> list[VideoRecord]:
-    return read_palette_videos(
-        read_video_list(location.videos),
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        index_folder=index,
-        is_binary=entry.layout == "davis_binary",
-    )
+def _ade20k(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_semantic_images(place.image_root, place.masks, **_named(entry), offset=-1)
 
 
-def _mose(entry: DatasetEntry, location: Location, index: Path) -> list[VideoRecord]:
-    return read_palette_videos(
-        list_folders(location.image_root),
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        index_folder=index,
-    )
-
-
-def _youtube_vos(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    return read_youtube_vos(
-        location.annotations, location.image_root, location.masks, dataset=entry.name
-    )
-
-
-def _ref_youtube_vos(entry: DatasetEntry, location: Location, index: Path) -> list[VideoRecord]:
-    return read_ref_youtube_vos(
-        location.annotations,
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        index_folder=index,
-    )
-
-
-def _ref_davis(entry: DatasetEntry, location: Location, index: Path) -> list[VideoRecord]:
-    return read_ref_davis(
-        location.annotations,
-        location.videos,
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        index_folder=index,
-    )
-
-
-def _burst(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    # Only the file of first frames has the fields of a prompt.
-    gives_prompts = Path(location.annotations).name.startswith("first_frame")
-    points = entry.evaluator_type == "burst_point"
-    kind = PromptKind.POINT if points else PromptKind.MASK
-    return read_burst(
-        location.annotations,
-        location.image_root,
-        dataset=entry.name,
-        domain=entry.domain,
-        prompt=kind if gives_prompts else None,
-    )
-
-
-def _ade20k(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
+def _cityscapes(entry: DatasetEntry, place: Location, _: Path) -> Records:
     return read_semantic_images(
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        domain=entry.domain,
-        offset=-1,
-    )
-
-
-def _cityscapes(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    return read_semantic_images(
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        domain=entry.domain,
+        place.image_root,
+        place.masks,
+        **_named(entry),
         image_suffix="_leftImg8bit.png",
         mask_suffix="_gtFine_labelTrainIds.png",
     )
 
 
-def _kitti_step(entry: DatasetEntry, location: Location, index: Path) -> list[VideoRecord]:
-    return read_kitti_step(
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        domain=entry.domain,
-        things=entry.classes.things,
-        num_classes=len(entry.classes),
+def _vipseg(entry: DatasetEntry, place: Location, index: Path) -> Records:
+    return read_vipseg(
+        place.videos,
+        place.image_root,
+        place.masks,
+        **_named(entry),
+        **_numbered(entry),
         index_folder=index,
     )
 
 
-def _cityscapes_vps(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
+def _vspw(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_vspw(place.videos, place.image_root, **_named(entry))
+
+
+def _kitti_step(entry: DatasetEntry, place: Location, index: Path) -> Records:
+    return read_kitti_step(
+        place.image_root, place.masks, **_named(entry), **_numbered(entry), index_folder=index
+    )
+
+
+def _cityscapes_vps(entry: DatasetEntry, place: Location, _: Path) -> Records:
     return read_cityscapes_vps(
-        location.annotations,
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        domain=entry.domain,
+        place.annotations,
+        place.image_root,
+        place.masks,
+        **_named(entry),
         categories=_ranks(entry),
         things=entry.classes.things,
-        frame_file=location.videos,
+        frame_file=place.videos,
     )
 
 
-def _viposeg(entry: DatasetEntry, location: Location, index: Path) -> list[VideoRecord]:
+def _tarvis_json(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_tarvis_json(
+        place.annotations,
+        place.image_root,
+        **_named(entry),
+        categories=_ranks(entry),
+        things=entry.classes.things if entry.classes else (),
+    )
+
+
+def _cvat(read: Callable[..., list[VideoRecord]]) -> Reader:
+    def read_export(entry: DatasetEntry, place: Location, _: Path) -> Records:
+        return read(
+            place.annotations, place.image_root, **_named(entry), categories=_by_name(entry)
+        )
+
+    return read_export
+
+
+# --------------------------------------------------------------------------------------------------
+# Targets given by masks, points or expressions
+
+
+def _viposeg(entry: DatasetEntry, place: Location, index: Path) -> Records:
     return read_viposeg(
-        location.categories,
-        location.image_root,
-        location.masks,
-        dataset=entry.name,
-        domain=entry.domain,
-        things=entry.classes.things,
-        num_classes=len(entry.classes),
-        meta_file=location.annotations,
+        place.categories,
+        place.image_root,
+        place.masks,
+        **_named(entry),
+        **_numbered(entry),
+        meta_file=place.annotations,
         index_folder=index,
     )
 
 
-def _refcoco(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
+def _davis(entry: DatasetEntry, place: Location, index: Path) -> Records:
+    if place.videos is None:
+        names = list_folders(place.image_root)
+    else:
+        names = read_video_list(place.videos)
+    records = read_palette_videos(
+        names,
+        place.image_root,
+        place.masks,
+        dataset=entry.name,
+        index_folder=index,
+        is_binary=entry.layout == "davis_binary",
+    )
+    if entry.layout == "davis_unsupervised":  # nothing is given
+        return [replace(record, prompts=()) for record in records]
+    return records
+
+
+def _youtube_vos(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_youtube_vos(
+        place.annotations, place.image_root, place.masks, dataset=entry.name
+    )
+
+
+def _burst(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    # Only the file of first frames has the fields of a prompt.
+    gives_prompts = Path(place.annotations).name.startswith("first_frame")
+    points = entry.evaluator_type == "burst_point"
+    kind = PromptKind.POINT if points else PromptKind.MASK
+    return read_burst(
+        place.annotations,
+        place.image_root,
+        **_named(entry),
+        prompt=kind if gives_prompts else None,
+        categories=_ranks(entry),
+    )
+
+
+def _ref_youtube_vos(entry: DatasetEntry, place: Location, index: Path) -> Records:
+    return read_ref_youtube_vos(
+        place.annotations, place.image_root, place.masks, dataset=entry.name, index_folder=index
+    )
+
+
+def _ref_davis(entry: DatasetEntry, place: Location, index: Path) -> Records:
+    return read_ref_davis(
+        place.annotations,
+        place.videos,
+        place.image_root,
+        place.masks,
+        dataset=entry.name,
+        index_folder=index,
+    )
+
+
+def _refcoco(entry: DatasetEntry, place: Location, _: Path) -> Records:
     return read_refcoco(
-        location.annotations,
-        location.categories,
-        location.image_root,
+        place.annotations,
+        place.categories,
+        place.image_root,
         dataset=entry.name,
         split=entry.name.rsplit("_", 1)[1],
     )
 
 
-def _refcoco_mixed(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    if Path(location.annotations).is_file():  # as UniVS converts it
+def _refcoco_mixed(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    if Path(place.annotations).is_file():  # as UniVS converts it
         return read_youtube_vis(
-            location.annotations, location.image_root, dataset=entry.name, domain=None
+            place.annotations, place.image_root, dataset=entry.name, domain=None
         )
-    folder = Path(location.annotations)
+    folder = Path(place.annotations)
     kinds = (("refcoco", "unc"), ("refcoco+", "unc"), ("refcocog", "umd"))
     sources = [
         (folder / name / f"refs({split}).p", folder / name / "instances.json")
         for name, split in kinds
     ]
-    return read_mixed_refcoco(sources, location.image_root, dataset=entry.name)
+    return read_mixed_refcoco(sources, place.image_root, dataset=entry.name)
 
 
-def _mevis(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    return read_mevis(location.annotations, location.image_root, location.masks, dataset=entry.name)
+def _mevis(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_mevis(place.annotations, place.image_root, place.masks, dataset=entry.name)
 
 
-def _raw_videos(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    return read_raw_videos(location.image_root, dataset=entry.name)
+def _segment_anything(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_segment_anything(
+        place.image_root, place.masks, dataset=entry.name, list_file=place.annotations
+    )
 
 
-def _raw_images(entry: DatasetEntry, location: Location, _: Path) -> list[VideoRecord]:
-    return read_raw_images(location.image_root, dataset=entry.name)
+def _flickr30k(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_flickr30k(place.annotations, place.image_root, dataset=entry.name)
+
+
+def _raw_videos(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_raw_videos(place.image_root, dataset=entry.name)
+
+
+def _raw_images(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_raw_images(place.image_root, dataset=entry.name)
+
+
+def _label_studio(entry: DatasetEntry, place: Location, _: Path) -> Records:
+    return read_label_studio(
+        place.annotations, place.image_root, **_named(entry), categories=_by_name(entry)
+    )
 
 
 #: How a layout is read, by ``DatasetEntry.layout``.
@@ -262,40 +316,53 @@ READERS: dict[str, Reader] = {
     "vspw": _vspw,
     "davis": _davis,
     "davis_binary": _davis,
+    "davis_unsupervised": _davis,
     "youtube_vos": _youtube_vos,
-    "mose": _mose,
+    "mose": _davis,
     "refytvos": _ref_youtube_vos,
     "refdavis": _ref_davis,
     "burst": _burst,
     "lvis": _coco_instance,
     "objects365": _coco_instance,
-    "entityseg": _youtube_vis,
+    "entityseg": _entityseg,
+    "univs_images": _resized_youtube_vis,
     "mapillary": _coco_panoptic,
     "kitti_step": _kitti_step,
     "cityscapes_vps": _cityscapes_vps,
+    "tarvis_json": _tarvis_json,
     "viposeg": _viposeg,
     "refcoco": _refcoco,
     "refcoco_mixed": _refcoco_mixed,
     "mevis": _mevis,
+    "sa_1b": _segment_anything,
+    "flickr30k": _flickr30k,
     "raw_videos": _raw_videos,
     "raw_images": _raw_images,
+    "cvat_images": _cvat(read_cvat_images),
+    "cvat_video": _cvat(read_cvat_video),
+    "label_studio": _label_studio,
 }
 
 
-def load_records(entry: DatasetEntry, root: Path) -> list[VideoRecord]:
+def load_records(entry: DatasetEntry, root: Path) -> Records:
     """Read the records of a dataset.
 
     Args:
         entry: what the catalogue knows of it.
         root: root of all datasets; its folder ``.index`` keeps tables that take long to make.
 
+    Returns:
+        one per video or image, in the order of the dataset. Where annotations lie in a file per
+        image, they are read when a record is used.
+
     Raises:
         DatasetNotFoundError: files are missing.
         AnnotationError: files are damaged or contradict themselves.
     """
-    location = entry.locate(root)
-    records = READERS[entry.layout](entry, location, root / ".index")
-    return records[: _first(location.part, len(records))]
+    place = entry.locate(root)
+    entry = with_file_classes(entry, place)
+    records = READERS[place.layout or entry.layout](entry, place, root / ".index")
+    return records[: _first(place.part, len(records))]
 
 
 def _first(part: str | None, count: int) -> int:

@@ -1,4 +1,8 @@
-"""Registers every dataset in Detectron2's catalogues. No file is opened before it is asked for."""
+"""Registers every dataset in Detectron2's catalogues.
+
+Nothing is read before it is asked for, but for class lists that only the annotations hold, of
+which a few megabytes are looked at if they are there.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from univs.data.catalog.classes import ClassTable
 from univs.data.catalog.entries import ENTRIES
 from univs.data.catalog.entry import DatasetEntry, Location
+from univs.data.catalog.file_classes import known_file_classes, with_file_classes
 from univs.data.catalog.reading import READERS, load_records
 from univs.data.catalog.toy import toy_entries
 from univs.data.catalog.unsupported import unsupported_names, why_unsupported
@@ -82,16 +87,23 @@ def _register(name: str, entry: DatasetEntry, root: Path) -> None:
         DatasetCatalog.remove(name)
     if name in MetadataCatalog.list():
         MetadataCatalog.remove(name)
-    DatasetCatalog.register(
-        name, lambda: [record.as_dataset_dict() for record in load_records(entry, root)]
-    )
-    MetadataCatalog.get(name).set(**_metadata(entry, entry.preferred(root)))
+    DatasetCatalog.register(name, lambda: _load(name, entry, root))
+    place = entry.preferred(root)
+    MetadataCatalog.get(name).set(**_metadata(known_file_classes(entry, place), place))
+
+
+def _load(name: str, entry: DatasetEntry, root: Path) -> list[dict]:
+    records = load_records(entry, root)
+    if entry.has_classes_in_file:  # they may have been out of reach, or absent, before
+        read = with_file_classes(entry, entry.locate(root))
+        MetadataCatalog.get(name).set(**_class_metadata(read.classes))
+    return [record.as_dataset_dict() for record in records]
 
 
 def _metadata(entry: DatasetEntry, location: Location) -> dict:
     metadata = {
         "evaluator_type": entry.evaluator_type,
-        "layout": entry.layout,
+        "layout": location.layout or entry.layout,
         "image_root": location.image_root,
     }
     if entry.domain is not None:
@@ -103,9 +115,12 @@ def _metadata(entry: DatasetEntry, location: Location) -> dict:
         ("panoptic_root" if panoptic else "mask_root", location.masks),
         ("truth", location.truth),
         ("split_txt", location.videos),
+        ("part", location.part),
     ):
         if key and value is not None:
             metadata[key] = value
+    if entry.has_classes_in_file:
+        return metadata
     if entry.classes is None:
         return {**metadata, "thing_classes": ["object"]}
     return {**metadata, **_class_metadata(entry.classes)}

@@ -11,6 +11,7 @@ _EVALUATORS = {
     "vis": "ytvis",
     "vps": "video_panoptic_seg",
     "vss": "video_semantic_seg",
+    "pvos": "pvos",
     "pet": "burst_point",
     "instance": "coco",
     "panoptic": "coco_panoptic_seg",
@@ -43,12 +44,19 @@ def _entry(dataset: ToyDataset) -> DatasetEntry:
             dataset.task, _VIDEO_OBJECT_EVALUATORS.get(dataset.layout, "vos")
         ),
         classes=_classes(dataset),
-        domain=f"toy_{dataset.task}" if dataset.thing_classes or dataset.stuff_classes else None,
+        domain=_domain(dataset),
         remedy=(
             "Generate it:  python -m univs.data.toy "
             f"--root {toy_root()} --preset {dataset.preset} --layouts {dataset.layout}"
         ),
     )
+
+
+def _domain(dataset: ToyDataset) -> str | None:
+    if not dataset.thing_classes and not dataset.stuff_classes:
+        return None
+    task = "vps" if dataset.task == "pvos" else dataset.task  # as VIPOSeg has VIPSeg's classes
+    return f"toy_{task}"
 
 
 def _classes(dataset: ToyDataset) -> ClassTable | None:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from detectron2.config import CfgNode
 from univs.data.catalog import find_entry
+from univs.data.catalog.entry import STILL_IMAGE_LAYOUTS
 from univs.data.mapper.clip import ClipMapper
 from univs.data.mapper.image import ImageInstanceMapper, ImageSemanticMapper
 from univs.data.mapper.pseudo_clip import PseudoClipMapper
 from univs.data.mapper.tarvis import TarVisMapper
 from univs.data.mapper.test import ImageTestMapper, TestMapper
-from univs.data.mapper.univs import UnivsClipMapper
+from univs.data.mapper.univs import UnivsClipMapper, UnivsPseudoClipMapper
 
 #: Mappers of still images, by INPUT.DATASET_MAPPER_NAME.
 IMAGE_MAPPERS: dict[str, Callable] = {
@@ -28,9 +29,8 @@ def build_mapper(
 
     The image model trains on images, by ``INPUT.DATASET_MAPPER_NAME``. The other models train on
     clips of ``INPUT.SAMPLING_FRAME_NUM`` frames, which are made of copies where the dataset has
-    still images. If one frame is enough, and the last dataset of ``DATASETS.TRAIN``, whose classes
-    are those of the model, has still images, these are augmented by ``INPUT.DATASET_MAPPER_NAME``
-    as for the image model (VITA's pre-training). UniVS has one mapper for both.
+    still images; ``INPUT.LSJ_AUG`` tells how (on in VITA's pre-training on COCO). UniVS and TarViS
+    have mappers of their own.
 
     At test time video models get frames that are decoded when read, the image model a tensor.
 
@@ -57,21 +57,22 @@ def build_mapper(
             cfg, dataset_name, is_video=not has_still_images(dataset_name)
         )
     if cfg.MODEL.META_ARCHITECTURE.startswith("UniVS"):
-        return UnivsClipMapper(cfg)
-    if dataset_name is None or not has_still_images(dataset_name):
-        return ClipMapper(cfg)
-    is_target = dataset_name == cfg.DATASETS.TRAIN[-1]
-    if is_target and cfg.INPUT.SAMPLING_FRAME_NUM == 1:
-        return _image_mapper(cfg)
-    return PseudoClipMapper(cfg)
+        is_one_file_per_image = dataset_name is not None and _layout_of(dataset_name) == "sa_1b"
+        return UnivsPseudoClipMapper(cfg) if is_one_file_per_image else UnivsClipMapper(cfg)
+    is_still = dataset_name is not None and has_still_images(dataset_name)
+    return PseudoClipMapper(cfg) if is_still else ClipMapper(cfg)
 
 
 def has_still_images(dataset_name: str) -> bool:
     """Tell whether a dataset of the catalogue consists of still images; False for others."""
+    return _layout_of(dataset_name) in STILL_IMAGE_LAYOUTS
+
+
+def _layout_of(dataset_name: str) -> str | None:
     try:
-        return find_entry(dataset_name).has_still_images
-    except KeyError:
-        return False
+        return find_entry(dataset_name).layout
+    except KeyError:  # registered by the user's own code
+        return None
 
 
 def _image_mapper(cfg: CfgNode) -> Callable[[dict], dict]:

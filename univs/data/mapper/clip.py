@@ -20,14 +20,14 @@ from univs.data.augmentation import (
     Rotation,
     draw_transforms,
 )
-from univs.data.color import ColorJitter
+from univs.data.color import ColorJitter, ColorShift
 from univs.data.frames import FrameError
 from univs.data.geometry import boxes_of_masks, transform_image, transform_masks
-from univs.data.record import ObjectRecord, VideoRecord
+from univs.data.record import ObjectRecord, VideoRecord, record_of
 from univs.data.sampling import sample_frames
 
-# How often frames and augmentation are drawn anew while no object of the video is visible.
-_MAX_DRAWS = 10
+#: How often frames and augmentation are drawn anew while no object of the video is visible.
+MAX_DRAWS = 10
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ClipMapper:
         frame_range: int,
         augmentations: Sequence[ClipAugmentation],
         shuffle: bool = False,
-        color_jitter: ColorJitter | None = None,
+        color_jitter: ColorJitter | ColorShift | None = None,
     ) -> None:
         if num_frames < 1:
             raise ValueError(f"A clip needs at least one frame, not {num_frames}.")
@@ -117,7 +117,7 @@ class ClipMapper:
             FrameError: a frame is missing, damaged or of another size than the record says.
             MaskError: a mask is missing or damaged.
         """
-        record: VideoRecord = dataset_dict["record"]
+        record = record_of(dataset_dict)
         # Detectron2 seeds torch in every worker; all other random values derive from it.
         random = np.random.default_rng(int(torch.randint(2**31, ())))
         return self.assemble(record, *self.draw(record, random), random)
@@ -132,14 +132,15 @@ class ClipMapper:
         random: np.random.Generator,
     ) -> dict:
         """Decode and augment the frames of a clip that was drawn; see :meth:`draw`."""
+        recolor = None if self.color_jitter is None else self.color_jitter.for_clip(random)
         image, decoded = None, None  # a frame that comes several times in a row is decoded once
         images = []
         for frame, geometric in zip(clip.frames, transforms, strict=True):
             if frame != decoded:
                 image, decoded = frame_of(record, frame), frame
             moved = transform_image(geometric, image)
-            if self.color_jitter is not None:
-                moved = self.color_jitter(moved, random)
+            if recolor is not None:
+                moved = recolor(moved)
             images.append(torch.from_numpy(np.ascontiguousarray(moved.transpose(2, 0, 1))))
         return {
             "image": images,
@@ -175,10 +176,10 @@ class ClipMapper:
     ) -> tuple[DrawnClip, list[ObjectRecord], list[list[Transform]], list[np.ndarray]]:
         """Draw a clip: its frames, its N objects, transforms and masks ``[N, H, W]`` per frame."""
         known = range(len(record)) if record.annotated is None else record.annotated
-        can_be_visible = bool(record.objects_in(known))
-        for _ in range(_MAX_DRAWS):
+        can_be_visible = any(self.objects_in(record, (frame,)) for frame in known)
+        for _ in range(MAX_DRAWS):
             clip = self.draw_clip(record, random)
-            objects = record.objects_in(clip.frames)
+            objects = self.objects_in(record, clip.frames)
             sizes = [record.size] * len(clip.frames)
             transforms = draw_transforms(self.augmentations, sizes, random)
             masks = [
@@ -188,6 +189,10 @@ class ClipMapper:
             if not can_be_visible or any(mask.any() for mask in masks):
                 break
         return clip, objects, transforms, masks
+
+    def objects_in(self, record: VideoRecord, frames: Sequence[int]) -> list[ObjectRecord]:
+        """The objects of at least one of ``frames``."""
+        return record.objects_in(frames)
 
 
 def frame_of(record: VideoRecord, frame: int) -> np.ndarray:
@@ -244,21 +249,29 @@ def clip_augmentations(cfg: CfgNode) -> list[ClipAugmentation]:
     if inputs.CROP.ENABLED:
         augmentations.append(camera_crop(inputs.PSEUDO.CROP))
     augmentations.append(resize_of(inputs, "INPUT"))
-    if inputs.RANDOM_FLIP != "none":
-        kinds = ("horizontal", "vertical", "flip_by_clip")
-        if inputs.RANDOM_FLIP not in kinds:
-            raise ValueError(
-                f"INPUT.RANDOM_FLIP is {inputs.RANDOM_FLIP!r}; known are 'none' and {kinds}."
-            )
-        augmentations.append(
-            Flip(
-                is_vertical=inputs.RANDOM_FLIP == "vertical",
-                per_clip=inputs.RANDOM_FLIP == "flip_by_clip",
-            )
-        )
+    augmentations += flips(inputs)
     if "rotation" in inputs.AUGMENTATIONS:
         augmentations.append(Rotation())
     return augmentations
+
+
+def flips(inputs: CfgNode, *, per_clip: bool = False) -> list[Flip]:
+    """The mirroring that ``INPUT.RANDOM_FLIP`` asks for, if any.
+
+    Args:
+        inputs: ``cfg.INPUT``.
+        per_clip: all frames of a clip alike, whatever the key says.
+
+    Raises:
+        ValueError: its value is not known.
+    """
+    kind = inputs.RANDOM_FLIP
+    kinds = ("none", "horizontal", "vertical", "flip_by_clip")
+    if kind not in kinds:
+        raise ValueError(f"INPUT.RANDOM_FLIP is {kind!r}; known are {', '.join(kinds)}.")
+    if kind == "none":
+        return []
+    return [Flip(is_vertical=kind == "vertical", per_clip=per_clip or kind == "flip_by_clip")]
 
 
 def resize_of(node: CfgNode, section: str) -> ResizeShortestEdge:

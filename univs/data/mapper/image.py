@@ -13,7 +13,6 @@ from detectron2.structures import BitMasks, Boxes, Instances
 from univs.data.augmentation import (
     ClipAugmentation,
     FixedSizeCrop,
-    Flip,
     ResizeShortestEdge,
     ScaleJitter,
     draw_transforms,
@@ -25,7 +24,8 @@ from univs.data.geometry import (
     transform_maps,
     transform_masks,
 )
-from univs.data.record import VideoRecord
+from univs.data.mapper.clip import flips
+from univs.data.record import VideoRecord, record_of
 
 IGNORE_LABEL = 255
 _PADDING_COLOR = 128
@@ -54,7 +54,7 @@ class ImageInstanceMapper:
             target=inputs.IMAGE_SIZE, smallest=inputs.MIN_SCALE, largest=inputs.MAX_SCALE
         )
         crop = FixedSizeCrop(side=inputs.IMAGE_SIZE, pad_value=_PADDING_COLOR)
-        return {"augmentations": [*_flip(cfg), jitter, crop]}
+        return {"augmentations": [*flips(cfg.INPUT), jitter, crop]}
 
     def __call__(self, dataset_dict: dict) -> dict:
         """Map one entry.
@@ -68,7 +68,7 @@ class ImageInstanceMapper:
             FrameError: the image is missing or damaged.
             MaskError: a mask is missing or damaged.
         """
-        record: VideoRecord = dataset_dict["record"]
+        record = record_of(dataset_dict)
         random = np.random.default_rng(int(torch.randint(2**31, ())))
         objects = record.objects_in((0,))
         (transforms,) = draw_transforms(self.augmentations, [record.size], random)
@@ -132,7 +132,7 @@ class ImageSemanticMapper:
             ),
             "crop_size": crop_size,
             "max_category_share": inputs.CROP.SINGLE_CATEGORY_MAX_AREA,
-            "flip": _flip(cfg),
+            "flip": flips(cfg.INPUT),
             "color_jitter": SSDColorJitter() if inputs.COLOR_AUG_SSD else None,
             "padded_side": max(inputs.SIZE_DIVISIBILITY, 0),
         }
@@ -148,7 +148,7 @@ class ImageSemanticMapper:
             FrameError: the image is missing or damaged.
             MaskError: a mask is missing or damaged.
         """
-        record: VideoRecord = dataset_dict["record"]
+        record = record_of(dataset_dict)
         random = np.random.default_rng(int(torch.randint(2**31, ())))
         (transforms,) = draw_transforms([self.resize], [record.size], random)
         labels = transform_maps(transforms, label_map(record, 0)[None])[0]
@@ -253,12 +253,3 @@ def _sample(record: VideoRecord, image: np.ndarray, instances: Instances) -> dic
         "dataset_name": record.dataset,
         "domain": record.domain,
     }
-
-
-def _flip(cfg: CfgNode) -> list[ClipAugmentation]:
-    kind = cfg.INPUT.RANDOM_FLIP
-    if kind not in ("none", "horizontal", "vertical", "flip_by_clip"):
-        raise ValueError(
-            f"INPUT.RANDOM_FLIP {kind!r} is not known; use horizontal, vertical or none."
-        )
-    return [] if kind == "none" else [Flip(is_vertical=kind == "vertical")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from detectron2.config import CfgNode
-from univs.data.augmentation import ClipAugmentation, Flip, Rotation
+from univs.data.augmentation import ClipAugmentation, FixedSizeCrop, Rotation, ScaleJitter
 from univs.data.color import ColorJitter
-from univs.data.mapper.clip import ClipMapper, DrawnClip, camera_crop, resize_of
+from univs.data.mapper.clip import ClipMapper, DrawnClip, camera_crop, flips, resize_of
 from univs.data.record import VideoRecord
 from univs.data.sampling import sample_frames
 
@@ -47,35 +47,46 @@ class PseudoClipMapper(ClipMapper):
                 f"Video {record.video_id!r} of {record.dataset} has {len(record)} frames; pseudo "
                 "clips are made of still images. Use ClipMapper."
             )
-        length = int(random.integers(_SHORTEST_VIDEO, _LONGEST_VIDEO + 1))
-        indices = sample_frames(
-            length,
-            self.num_frames,
-            frame_range=self.frame_range,
-            random=random,
-            shuffle=self.shuffle,
-        )
+        length, indices = pseudo_positions(self.num_frames, self.frame_range, random)
+        if self.shuffle:
+            random.shuffle(indices)
         return DrawnClip(frames=(0,) * self.num_frames, indices=tuple(indices), video_length=length)
 
 
-def pseudo_clip_augmentations(cfg: CfgNode) -> list[ClipAugmentation]:
-    """The geometric pipeline of pseudo clips, as published in VITA.
+def pseudo_positions(
+    num_frames: int, frame_range: int, random: np.random.Generator
+) -> tuple[int, list[int]]:
+    """Length of an imaginary video, and the ascending positions of a clip in it."""
+    length = int(random.integers(_SHORTEST_VIDEO, _LONGEST_VIDEO + 1))
+    return length, sample_frames(length, num_frames, frame_range=frame_range, random=random)
 
-    Crop (``INPUT.PSEUDO.CROP.ENABLED``, of every second clip), resize and mirroring are drawn once
-    per clip (the crop moves through it), then the image swings about a point near its centre.
+
+def pseudo_clip_augmentations(cfg: CfgNode) -> list[ClipAugmentation]:
+    """The geometric pipeline of pseudo clips, as published in VITA; everything is drawn per clip.
+
+    With ``INPUT.LSJ_AUG.ENABLED`` (pre-training on COCO): mirroring, a random scale, and a square
+    crop. Otherwise a crop (``INPUT.PSEUDO.CROP.ENABLED``, of every second clip) that moves through
+    the clip, resize and mirroring; then the image swings about a point near its centre.
 
     Raises:
         ValueError: a key has a value that is not known.
     """
     inputs, pseudo = cfg.INPUT, cfg.INPUT.PSEUDO
+    if inputs.LSJ_AUG.ENABLED:
+        jitter = inputs.LSJ_AUG
+        return [
+            *flips(inputs, per_clip=True),
+            ScaleJitter(
+                target=jitter.IMAGE_SIZE, smallest=jitter.MIN_SCALE, largest=jitter.MAX_SCALE
+            ),
+            FixedSizeCrop(side=jitter.IMAGE_SIZE),
+        ]
     augmentations: list[ClipAugmentation] = []
     if pseudo.CROP.ENABLED:
         augmentations.append(camera_crop(pseudo.CROP))
     resize = resize_of(pseudo, "INPUT.PSEUDO")
     resize.per_clip = True
-    augmentations.append(resize)
-    if inputs.RANDOM_FLIP != "none":
-        augmentations.append(Flip(is_vertical=inputs.RANDOM_FLIP == "vertical"))
+    augmentations += [resize, *flips(inputs, per_clip=True)]
     if "rotation" in pseudo.AUGMENTATIONS:
         augmentations.append(Rotation(is_swing=True))
     return augmentations

@@ -10,11 +10,17 @@ from torch import Tensor
 from detectron2.config import CfgNode
 from detectron2.structures import Instances
 from univs.config.tarvis import thing_classes_of
+from univs.data.catalog import DatasetEntry, datasets_root, find_entry
+from univs.data.catalog.file_classes import known_file_classes
 from univs.data.mapper.clip import ClipMapper
-from univs.data.mapper.pseudo_clip import PseudoClipMapper
+from univs.data.mapper.image_sequence import ImageSequenceMapper
+from univs.data.mapper.tarvis_clip import TarVisClipMapper
 
 # What the semantic losses of the models leave out.
 IGNORE_LABEL = -100
+
+# By layout: objects of fewer pixels count as absent.
+_SMALLEST_OBJECTS = {"burst": 100}
 
 
 class TarVisMapper:
@@ -50,23 +56,27 @@ class TarVisMapper:
             ValueError: the config does not say what the vocabulary of the data set is.
         """
         names, vocabularies = list(cfg.DATASETS.TRAIN), cfg.DATASETS.TRAIN_VOCABULARIES
-        factors = cfg.INPUT.FRAME_RANGE_FACTORS
-        if len(vocabularies) != len(names) or len(factors) not in (0, len(names)):
-            raise ValueError(
-                f"DATASETS.TRAIN names {len(names)} data sets, DATASETS.TRAIN_VOCABULARIES "
-                f"{len(vocabularies)} vocabularies and INPUT.FRAME_RANGE_FACTORS {len(factors)} "
-                "factors: give one of each for every data set"
-            )
+        _check_lengths(cfg, len(names))
         index = names.index(dataset_name)
-        cfg = cfg.clone()
-        cfg.defrost()
-        if factors:
-            cfg.INPUT.SAMPLING_FRAME_RANGE = round(factors[index] * cfg.INPUT.SAMPLING_FRAME_NUM)
-        things = thing_classes_of(cfg, vocabularies[index])
+        vocabulary = vocabularies[index]
+        cfg = _config_of(cfg, index)
+        things = thing_classes_of(cfg, vocabulary)
+        entry = _entry_of(dataset_name)
+        if not things and vocabulary and entry is not None:
+            things = stuff_aware_things(entry)
+        if is_video:
+            crops = cfg.INPUT.CROP_FRACTIONS
+            mapper: ClipMapper = TarVisClipMapper(
+                cfg,
+                crop=crops[index] if crops else (),
+                is_panoptic=bool(things),
+                gives_objects=not vocabulary,
+                smallest_object=_SMALLEST_OBJECTS.get(entry.layout, 0) if entry else 0,
+            )
+        else:
+            mapper = ImageSequenceMapper(cfg, domain=entry and entry.domain)
         return cls(
-            ClipMapper(cfg) if is_video else PseudoClipMapper(cfg),
-            vocabulary=vocabularies[index],
-            thing_classes=frozenset(things) if things else None,
+            mapper, vocabulary=vocabulary, thing_classes=frozenset(things) if things else None
         )
 
     def __call__(self, dataset_dict: dict) -> dict:
@@ -89,6 +99,53 @@ class TarVisMapper:
         things_only.gt_ids = torch.where(is_thing, instances.gt_ids, -1)
         things_only.gt_classes = torch.where(is_thing, instances.gt_classes, -1)
         return things_only
+
+
+def stuff_aware_things(entry: DatasetEntry) -> list[int]:
+    """0-based thing classes of a dataset that has stuff, too; empty if all classes are things."""
+    place = entry.preferred(datasets_root())
+    classes = known_file_classes(entry, place).classes
+    return classes.things if classes is not None and classes.stuff else []
+
+
+def _entry_of(dataset_name: str) -> DatasetEntry | None:
+    try:
+        return find_entry(dataset_name)
+    except KeyError:  # registered by the user's own code
+        return None
+
+
+def _check_lengths(cfg: CfgNode, count: int) -> None:
+    inputs = cfg.INPUT
+    keys = {
+        "DATASETS.TRAIN_VOCABULARIES": len(cfg.DATASETS.TRAIN_VOCABULARIES),
+        **{
+            f"INPUT.{key}": len(inputs[key]) or count  # empty: the same for all
+            for key in ("FRAME_RANGE_FACTORS", "CROP_FRACTIONS", "MIN_SIZES_TRAIN")
+        },
+        "INPUT.MAX_SIZES_TRAIN": len(inputs.MAX_SIZES_TRAIN) or count,
+    }
+    wrong = [f"{key} has {number}" for key, number in keys.items() if number != count]
+    if wrong:
+        raise ValueError(
+            f"DATASETS.TRAIN names {count} data sets, but {', '.join(wrong)} entries: give one for "
+            "every data set."
+        )
+
+
+def _config_of(cfg: CfgNode, index: int) -> CfgNode:
+    """The config of one data set: its range of frames and sizes in place of the common ones."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    inputs = cfg.INPUT
+    if inputs.FRAME_RANGE_FACTORS:
+        factor = inputs.FRAME_RANGE_FACTORS[index]
+        inputs.SAMPLING_FRAME_RANGE = round(factor * inputs.SAMPLING_FRAME_NUM)
+    if inputs.MIN_SIZES_TRAIN:
+        inputs.MIN_SIZE_TRAIN = tuple(inputs.MIN_SIZES_TRAIN[index])
+    if inputs.MAX_SIZES_TRAIN:
+        inputs.MAX_SIZE_TRAIN = inputs.MAX_SIZES_TRAIN[index]
+    return cfg
 
 
 def class_map(frames: list) -> Tensor:

@@ -11,7 +11,7 @@ from PIL import Image
 from detectron2.config import CfgNode, configurable
 from univs.data.augmentation import shortest_edge_size
 from univs.data.frames import TransformedFrames
-from univs.data.record import VideoRecord
+from univs.data.record import VideoRecord, record_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class TestMapper:
             the entry with ``frames``, a :class:`~univs.data.frames.FrameSequence` of resized frames
             ``[h, w, 3]`` uint8 RGB. ``height``, ``width`` and ``record`` are of the original.
         """
-        record: VideoRecord = dataset_dict["record"]
+        record = record_of(dataset_dict)
         return {**dataset_dict, "frames": TransformedFrames(record.frames, self.resize)}
 
 
@@ -86,7 +86,7 @@ class ImageTestMapper:
         Returns:
             the entry with ``image`` uint8 RGB ``[3, h, w]``, ``file_name`` and ``image_id``.
         """
-        record: VideoRecord = dataset_dict["record"]
+        record = record_of(dataset_dict)
         image = self.resize(record.frames[0])
         return {
             **dataset_dict,

@@ -12,15 +12,16 @@ from detectron2.config import CfgNode, configurable
 from detectron2.data.transforms import HFlipTransform
 from univs.data.augmentation import (
     ClipAugmentation,
-    Flip,
     ResizeShortestEdge,
     Rotation,
     ScaleJitter,
     SwayingSquareCrop,
 )
 from univs.data.color import ColorJitter
-from univs.data.mapper.clip import ClipMapper, DrawnClip, clip_augmentations, resize_of
-from univs.data.record import ObjectRecord, VideoRecord
+from univs.data.mapper.clip import ClipMapper, DrawnClip, clip_augmentations, flips, resize_of
+from univs.data.mapper.pseudo_clip import pseudo_positions
+from univs.data.mask_source import IdMasks
+from univs.data.record import ObjectRecord, VideoRecord, record_of
 from univs.data.sampling import sample_frames_apart
 
 _LARGEST_INDEX = 128  # positions of frames are known up to here
@@ -30,10 +31,11 @@ _OPPOSITE = {"left": "right", "right": "left"}
 class UnivsClipMapper(ClipMapper):
     """Turns a dataset entry into a training clip together with its task.
 
-    The task of a record with expressions is ``grounding``; with classes, ``detection``; with
-    neither, ``sot``. Samples are those of :class:`ClipMapper`, and have no rows of objects that no
-    frame shows. With expressions, a row stands for one of them (of a still image: for an object and
-    one of its expressions, drawn at random).
+    The task of a record with expressions is ``grounding``; where objects are given, or have no
+    classes, it is ``sot``, and otherwise ``detection``. Where the truth is a class for every pixel, every class is an object. Samples
+    are those of :class:`ClipMapper`, and have no rows of objects that no frame shows. With
+    expressions, a row stands for one of them (of a still image: for an object and one of its
+    expressions, drawn at random).
 
     Args:
         num_frames: frames of a clip, or of a video that is cut into clips.
@@ -96,7 +98,7 @@ class UnivsClipMapper(ClipMapper):
             FrameError: a frame is missing, damaged or of another size than the record says.
             MaskError: a mask is missing or damaged.
         """
-        record: VideoRecord = dataset_dict["record"]
+        record = record_of(dataset_dict)
         random = np.random.default_rng(int(torch.randint(2**31, ())))
         clip, objects, transforms, masks = self.draw(record, random)
         rows = [row for row in range(len(objects)) if any(mask[row].any() for mask in masks)]
@@ -118,6 +120,12 @@ class UnivsClipMapper(ClipMapper):
             sample["expressions"] = texts
             sample["exp_obj_ids"] = [item.id for item in objects]
         return sample
+
+    def objects_in(self, record: VideoRecord, frames: Sequence[int]) -> list[ObjectRecord]:
+        """The objects of at least one of ``frames``; of label maps, their classes."""
+        if record.label_maps is not None and not record.objects:
+            return class_objects(record, frames)
+        return super().objects_in(record, frames)
 
     def draw_clip(self, record: VideoRecord, random: np.random.Generator) -> DrawnClip:
         """Choose the frames of a clip; of a still image, copies of it."""
@@ -144,18 +152,61 @@ class UnivsClipMapper(ClipMapper):
         return DrawnClip(frames=frames, indices=indices, video_length=length)
 
 
+def class_objects(record: VideoRecord, frames: Sequence[int]) -> list[ObjectRecord]:
+    """What label maps show in ``frames``: one object for every class."""
+    maps = record.label_maps
+    known = [frame for frame in frames if maps.path(frame) is not None]
+    shown = {label for frame in known for label in np.unique(maps.decode(frame)).tolist()}
+    return [
+        ObjectRecord(
+            id=label,
+            official_id=label,
+            category=label,
+            masks=IdMasks(maps, label),
+            frames=tuple(range(len(record))),
+            is_thing=False,
+        )
+        for label in sorted(shown - {maps.void})
+    ]
+
+
+class UnivsPseudoClipMapper(UnivsClipMapper):
+    """Turns an image of SA-1B, in which anything may be an object, into a training clip.
+
+    Other than the copies of other images, those of one clip have the same scale and are always cut
+    to a square, and their positions are drawn as if from a video of 16 to 48 frames.
+    """
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict:
+        """Arguments by the keys of ``cfg.INPUT``."""
+        arguments = super().from_config(cfg)
+        if arguments["num_frames"] > 1 and cfg.INPUT.LSJ_AUG.ENABLED:
+            arguments["augmentations"] = univs_augmentations(cfg, is_pseudo=True)
+        return arguments
+
+    def draw_clip(self, record: VideoRecord, random: np.random.Generator) -> DrawnClip:
+        """Choose copies of the image."""
+        length, indices = pseudo_positions(self.num_frames, self.frame_range, random)
+        frames = (0,) * self.num_frames
+        return DrawnClip(frames=frames, indices=tuple(indices), video_length=length)
+
+
 def task_of(record: VideoRecord) -> str:
     """``grounding``, ``detection`` or ``sot``: what UniVS learns from a record."""
     if record.expressions:
         return "grounding"
-    return "sot" if record.domain is None else "detection"
+    return "sot" if record.prompts or record.domain is None else "detection"
 
 
 def dataset_key(record: VideoRecord) -> str:
     """The name by which UniVS treats a dataset: its class list if it is trained on by classes."""
-    if record.expressions:
+    task = task_of(record)
+    if task == "grounding":
         return record.dataset
-    return f"sot_{record.dataset}" if record.domain is None else record.domain
+    if record.dataset.startswith("sa1b"):
+        return "sa_1b"
+    return f"sot_{record.dataset}" if task == "sot" else record.domain
 
 
 def shifted(indices: Sequence[int], random: np.random.Generator) -> tuple[int, ...]:
@@ -194,18 +245,20 @@ def _rows_of_expressions(
     return rows, chosen
 
 
-def univs_augmentations(cfg: CfgNode) -> list[ClipAugmentation]:
+def univs_augmentations(cfg: CfgNode, *, is_pseudo: bool = False) -> list[ClipAugmentation]:
     """The geometric pipeline of UniVS, by ``INPUT.LSJ_AUG``.
 
     Mirroring, a swing about the centre, a random scale, and a square crop or a resize. As published
     the scale is drawn for every frame; with ``MODEL.UniVS.PUBLISHED_BEHAVIOUR`` off, once per clip.
+
+    Args:
+        cfg: config.
+        is_pseudo: for SA-1B, with one scale per clip and always a square crop.
     """
     inputs, jitter = cfg.INPUT, cfg.INPUT.LSJ_AUG
     if not jitter.ENABLED:
         return clip_augmentations(cfg)
-    augmentations: list[ClipAugmentation] = []
-    if inputs.RANDOM_FLIP != "none":
-        augmentations.append(Flip(is_vertical=inputs.RANDOM_FLIP == "vertical"))
+    augmentations: list[ClipAugmentation] = [*flips(inputs, per_clip=True)]
     if "rotation" in inputs.PSEUDO.AUGMENTATIONS:
         augmentations.append(Rotation(is_swing=True))
     augmentations.append(
@@ -213,10 +266,10 @@ def univs_augmentations(cfg: CfgNode) -> list[ClipAugmentation]:
             target=jitter.IMAGE_SIZE,
             smallest=jitter.MIN_SCALE,
             largest=jitter.MAX_SCALE,
-            per_clip=not cfg.MODEL.UniVS.PUBLISHED_BEHAVIOUR,
+            per_clip=is_pseudo or not cfg.MODEL.UniVS.PUBLISHED_BEHAVIOUR,
         )
     )
-    if jitter.SQUARE_ENABLED:
+    if jitter.SQUARE_ENABLED or is_pseudo:
         return [*augmentations, SwayingSquareCrop(side=jitter.IMAGE_SIZE)]
     resize: ResizeShortestEdge = resize_of(inputs, "INPUT")
     resize.per_clip = True

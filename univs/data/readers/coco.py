@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from univs.data.frames import ImageFrames
 from univs.data.mask_source import (
     IdMaps,
     IdMasks,
@@ -24,6 +23,7 @@ from univs.data.readers.json_file import (
     read_json,
     require,
 )
+from univs.data.readers.still_image import image_record
 from univs.data.record import ObjectRecord, VideoRecord
 
 
@@ -34,6 +34,8 @@ def read_coco_instances(
     dataset: str,
     domain: str | None,
     categories: Mapping[int, int] | None,
+    things: Collection[int] | None = None,
+    category_key: str = "category_id",
 ) -> list[VideoRecord]:
     """Read the images of a COCO instance json (COCO, LVIS, Objects365) in ascending order of ids.
 
@@ -46,6 +48,8 @@ def read_coco_instances(
         domain: name of the class list.
         categories: 0-based category by official id; annotations of other categories are left out.
             None takes the rank among the ids of the file.
+        things: 0-based categories that are things; None: all are.
+        category_key: key of an annotation's category.
 
     Raises:
         AnnotationError: the file is damaged or contradicts itself.
@@ -53,7 +57,7 @@ def read_coco_instances(
     content = read_json(
         json_file,
         keys=("images", "categories"),
-        convert={"annotations": lambda item: _Instance.parse(item, json_file)},
+        convert={"annotations": lambda item: _Instance.parse(item, json_file, category_key)},
     )
     listed = contiguous_ids(content["categories"], json_file)
     categories = listed if categories is None else categories
@@ -61,6 +65,7 @@ def read_coco_instances(
     instances: list[_Instance] = content.get("annotations") or []
     check_unique((instance.official_id for instance in instances), json_file, "annotation")
     objects: dict[int, list[ObjectRecord]] = {image: [] for image in images}
+    thing_set = None if things is None else frozenset(things)
     for instance in instances:
         where = f"{json_file}: annotation {instance.official_id!r}"
         image = _lookup(images, instance.image, where)
@@ -78,19 +83,29 @@ def read_coco_instances(
         if instance.category not in categories:
             continue
         siblings = objects[instance.image]
+        category = categories[instance.category]
         siblings.append(
             ObjectRecord(
                 id=len(siblings),
                 official_id=instance.official_id,
-                category=categories[instance.category],
+                category=category,
                 masks=instance.segment and RleMasks(size, (0,), (instance.segment,)),
                 frames=(0,),
                 boxes=instance.box,
+                is_thing=thing_set is None or category in thing_set,
                 is_crowd=instance.is_crowd,
             )
         )
     return [
-        _record(image, image_root, dataset=dataset, domain=domain, objects=objects[number])
+        image_record(
+            image_root,
+            file_name_of(image),
+            dataset=dataset,
+            domain=domain,
+            official_id=number,
+            size=(image["height"], image["width"]),
+            objects=objects[number],
+        )
         for number, image in sorted(images.items())
     ]
 
@@ -104,6 +119,7 @@ def read_coco_panoptic(
     domain: str | None,
     categories: Mapping[int, int] | None = None,
     things: Sequence[int] | None = None,
+    ignored: Collection[int] = (),
 ) -> list[VideoRecord]:
     """Read the images of a COCO panoptic json in ascending order of their ids.
 
@@ -117,6 +133,7 @@ def read_coco_panoptic(
         domain: name of the class list.
         categories: 0-based category by official id; None takes the rank among those of the file.
         things: 0-based categories that are things; None takes them from the file.
+        ignored: official ids of categories whose segments are left out.
 
     Raises:
         AnnotationError: the file is damaged or contradicts itself.
@@ -148,11 +165,12 @@ def read_coco_panoptic(
         objects = []
         for segment in annotation["segments_info"]:
             require(segment, ("id", "category_id"), f"{where}: a segment")
+            if segment["category_id"] in ignored:
+                continue
             if segment["category_id"] not in categories:
                 raise AnnotationError(
                     f"{where}: segment {segment['id']} has category {segment['category_id']}, "
-                    "which "
-                    f"{dataset} does not have."
+                    f"which {dataset} does not have."
                 )
             category = categories[segment["category_id"]]
             objects.append(
@@ -166,8 +184,14 @@ def read_coco_panoptic(
                     is_crowd=bool(segment.get("iscrowd", 0)),
                 )
             )
-        records[annotation["image_id"]] = _record(
-            image, image_root, dataset=dataset, domain=domain, objects=objects
+        records[annotation["image_id"]] = image_record(
+            image_root,
+            file_name_of(image),
+            dataset=dataset,
+            domain=domain,
+            official_id=annotation["image_id"],
+            size=maps.size,
+            objects=objects,
         )
     return [record for _, record in sorted(records.items())]
 
@@ -185,9 +209,9 @@ class _Instance:
     box: np.ndarray | None
 
     @classmethod
-    def parse(cls, annotation: dict, json_file: str | Path) -> _Instance:
+    def parse(cls, annotation: dict, json_file: str | Path, category_key: str) -> _Instance:
         where = f"{json_file}: annotation {annotation.get('id')!r}"
-        require(annotation, ("id", "image_id", "category_id"), where)
+        require(annotation, ("id", "image_id", category_key), where)
         try:
             segment, size = parse_segmentation(annotation.get("segmentation"))
         except MaskError as error:
@@ -195,11 +219,11 @@ class _Instance:
         return cls(
             official_id=annotation["id"],
             image=annotation["image_id"],
-            category=annotation["category_id"],
+            category=int(annotation[category_key]),
             is_crowd=bool(annotation.get("iscrowd", 0)),
             segment=segment,
             size=size,
-            box=_corners(annotation.get("bbox")),
+            box=corners(annotation.get("bbox")),
         )
 
 
@@ -219,7 +243,7 @@ def _lookup(images: dict[int, dict], number: int, where: str) -> dict:
     return images[number]
 
 
-def _corners(box: list[float] | None) -> np.ndarray | None:
+def corners(box: list[float] | None) -> np.ndarray | None:
     """A box [x, y, width, height] as ``[1, 4]`` (x0, y0, x1, y1)."""
     if not box:
         return None
@@ -227,22 +251,6 @@ def _corners(box: list[float] | None) -> np.ndarray | None:
     return np.array([[x, y, x + width, y + height]])
 
 
-def _record(
-    image: dict,
-    image_root: str | Path,
-    *,
-    dataset: str,
-    domain: str | None,
-    objects: list[ObjectRecord],
-) -> VideoRecord:
-    # LVIS names the file only in the address, whose last two parts are split and file.
-    name = image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:])
-    return VideoRecord(
-        dataset=dataset,
-        domain=domain,
-        video_id=str(image["id"]),
-        official_id=image["id"],
-        frames=ImageFrames(image_root, (name,)),
-        size=(image["height"], image["width"]),
-        objects=tuple(objects),
-    )
+def file_name_of(image: Mapping) -> str:
+    """The file of an image; LVIS names it only in the address, as its last two parts."""
+    return image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:])

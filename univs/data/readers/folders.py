@@ -17,7 +17,7 @@ from PIL import Image
 from univs.data.frames import FrameError, ImageFrames
 from univs.data.mask_source import IdMaps, read_id_map
 from univs.data.readers.index_file import file_digest, write_index
-from univs.data.readers.json_file import AnnotationError
+from univs.data.readers.json_file import AnnotationError, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +32,18 @@ progress: ContextVar[Callable[[int, int], None]] = ContextVar(
 def read_video_list(path: str | Path) -> list[str]:
     """Names of videos from a text file with one per line; empty lines are skipped.
 
+    The json files of TarViS, which list sequences by ``name`` or videos by ``video_id``, are read,
+    too.
+
     Raises:
         AnnotationError: the file has no line, or names a video twice.
     """
-    names = [line.strip() for line in Path(path).read_text().splitlines() if line.strip()]
+    if Path(path).suffix == ".json":
+        content = read_json(path)
+        listed = content.get("sequences", content.get("videos")) or ()
+        names = [str(item.get("name", item.get("video_id"))) for item in listed]
+    else:
+        names = [line.strip() for line in Path(path).read_text().splitlines() if line.strip()]
     if not names:
         raise AnnotationError(f"{path} lists no videos.")
     if len(set(names)) < len(names):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from univs.data.mask_source import INSTANCES_PER_STEP_CLASS, IdMaps, IdMasks, MapEncoding
-from univs.data.readers.folders import frame_size, list_folders, list_frames, mask_names, presence
+from univs.data.mask_source import INSTANCES_PER_STEP_CLASS, IdMasks, MapEncoding
+from univs.data.readers.folders import list_folders
 from univs.data.readers.json_file import AnnotationError
+from univs.data.readers.mask_videos import mask_videos, shown_ids
 from univs.data.record import ObjectRecord, VideoRecord
 
 
@@ -41,31 +42,17 @@ def read_kitti_step(
         FrameError: a sequence has no frames.
     """
     names = list_folders(image_root if mask_root is None else mask_root)
-    frames = [list_frames(image_root, name) for name in names]
-    maps = [
-        IdMaps(
-            root=str(mask_root),
-            file_names=(None,) * len(video)
-            if mask_root is None
-            else mask_names(video, mask_root, name),
-            encoding=MapEncoding.STEP,
-            size=frame_size(video),
-            void=0,
-        )
-        for name, video in zip(names, frames, strict=True)
-    ]
-    tables = presence(maps, index_folder=index_folder, name=dataset)
+    videos = mask_videos(names, image_root, mask_root, encoding=MapEncoding.STEP, void=0)
     records = []
-    for name, video, video_maps, table in zip(names, frames, maps, tables, strict=True):
+    tables = shown_ids(videos, dataset=dataset, index_folder=index_folder)
+    for video, table in zip(videos, tables, strict=True):
         objects = []
-        for value, shown in table.items():
-            category, instance = (
-                value // INSTANCES_PER_STEP_CLASS - 1,
-                value % INSTANCES_PER_STEP_CLASS,
-            )
+        for value, frames in table.items():
+            category, instance = divmod(value, INSTANCES_PER_STEP_CLASS)
+            category -= 1
             if category >= num_classes:
                 raise AnnotationError(
-                    f"The masks of {mask_root}/{name} hold class {category}; {dataset} has "
+                    f"The masks of {mask_root}/{video.name} hold class {category}; {dataset} has "
                     f"{num_classes}, and 255 for void."
                 )
             objects.append(
@@ -73,21 +60,11 @@ def read_kitti_step(
                     id=len(objects),
                     official_id=value,
                     category=category,
-                    masks=IdMasks(video_maps, value),
-                    frames=shown,
+                    masks=IdMasks(video.maps, value),
+                    frames=frames,
                     is_thing=category in things,
                     is_crowd=category in things and instance == 0,
                 )
             )
-        records.append(
-            VideoRecord(
-                dataset=dataset,
-                domain=domain,
-                video_id=name,
-                official_id=name,
-                frames=video,
-                size=video_maps.size,
-                objects=tuple(objects),
-            )
-        )
+        records.append(video.record(objects, dataset=dataset, domain=domain))
     return records

@@ -7,16 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from univs.data.frames import ImageFrames
-from univs.data.mask_source import IdMaps
-from univs.data.readers.folders import frame_size, presence, read_video_list
+from univs.data.readers.folders import read_video_list
 from univs.data.readers.json_file import AnnotationError, read_json, require
-from univs.data.readers.video_objects import (
-    annotated_frames,
-    mask_objects,
-    object_frames,
-    palette_maps,
-    read_palette_videos,
-)
+from univs.data.readers.mask_videos import MaskVideo, Table, mask_video, shown_ids
+from univs.data.readers.video_objects import mask_objects, object_frames, read_palette_videos
 from univs.data.record import ExpressionRecord, VideoRecord
 
 _DAVIS_LINE = re.compile(r'\s*(\S+)\s+(\d+)\s+"?(.*?)"?\s*$')
@@ -63,14 +57,15 @@ def read_ref_youtube_vos(
     says_objects = any(
         "obj_id" in item for video in videos.values() for item in video["expressions"].values()
     )
-    maps, tables = {}, {}
+    videos_with_masks, tables = {}, {}
     if says_objects and mask_root is not None:
-        maps = {name: palette_maps(frames[name], mask_root, name) for name in names}
-        tables = _object_tables(maps, frames, mask_root, dataset, index_folder)
+        videos_with_masks = {name: mask_video(name, frames[name], mask_root) for name in names}
+        tables = _object_tables(videos_with_masks, mask_root, dataset, index_folder)
     records = []
     for name in names:
         where = f"{path}: video {name!r}"
-        objects = mask_objects(maps[name], tables[name]) if maps else ()
+        found = videos_with_masks.get(name) or mask_video(name, frames[name], None)
+        objects = mask_objects(found.maps, tables[name]) if tables else ()
         numbers = {item.official_id: item.id for item in objects}
         expressions = []
         for key, item in videos[name]["expressions"].items():
@@ -78,46 +73,33 @@ def read_ref_youtube_vos(
             number = numbers.get(int(item["obj_id"])) if numbers and "obj_id" in item else None
             if numbers and "obj_id" in item and number is None:
                 raise AnnotationError(
-                    f"{where}, expression {key!r} names object {item['obj_id']}, which the "
-                    "video does "
-                    "not have."
+                    f"{where}, expression {key!r} names object {item['obj_id']}, which the video "
+                    "does not have."
                 )
             expressions.append(ExpressionRecord(id=key, text=item["exp"], object_id=number))
-        records.append(
-            VideoRecord(
-                dataset=dataset,
-                domain=None,
-                video_id=name,
-                official_id=name,
-                frames=frames[name],
-                size=maps[name].size if maps else frame_size(frames[name]),
-                objects=objects,
-                annotated=annotated_frames(maps[name]) if maps else None,
-                expressions=tuple(expressions),
-            )
-        )
+        record = found.record(objects, dataset=dataset, domain=None)
+        records.append(replace(record, expressions=tuple(expressions)))
     return records
 
 
 def _object_tables(
-    maps: dict[str, IdMaps],
-    frames: dict[str, ImageFrames],
+    videos: dict[str, MaskVideo],
     mask_root: str | Path,
     dataset: str,
     index_folder: str | Path | None,
-) -> dict[str, dict[int, tuple[int, ...]]]:
+) -> dict[str, Table]:
     """Frames by object id, by video."""
     meta_file = Path(mask_root).parent / "meta.json"
     known = read_json(meta_file, keys=("videos",))["videos"] if meta_file.is_file() else {}
-    if all(name in known for name in maps):
+    if all(name in known for name in videos):
         return {
             name: object_frames(
-                known[name]["objects"], frames[name], f"{meta_file}: video {name!r}"
+                known[name]["objects"], video.frames, f"{meta_file}: video {name!r}"
             )
-            for name in maps
+            for name, video in videos.items()
         }
-    tables = presence(list(maps.values()), index_folder=index_folder, name=dataset)
-    return dict(zip(maps, tables, strict=True))
+    tables = shown_ids(list(videos.values()), dataset=dataset, index_folder=index_folder)
+    return dict(zip(videos, tables, strict=True))
 
 
 def read_ref_davis(
@@ -158,8 +140,7 @@ def read_ref_davis(
             if number not in numbers:
                 raise AnnotationError(
                     f"{text_file}: video {record.video_id!r} has an expression for object "
-                    f"{number}, "
-                    f"which the masks in {mask_root} do not show."
+                    f"{number}, which the masks in {mask_root} do not show."
                 )
             expressions.append(
                 ExpressionRecord(
@@ -188,8 +169,7 @@ def _davis_texts(text_file: str | Path) -> dict[str, dict[int, str]]:
         if match is None:
             raise AnnotationError(
                 f"{text_file}, line {number}: expected a video, an object number and an "
-                "expression, "
-                f"found {line!r}."
+                f"expression, found {line!r}."
             )
         name = _DAVIS_NAMES.get(match.group(1), match.group(1))
         texts.setdefault(name, {})[int(match.group(2))] = match.group(3)

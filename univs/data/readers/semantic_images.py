@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from univs.data.frames import FrameError, ImageFrames
 from univs.data.mask_source import IdMaps, MapEncoding
 from univs.data.readers.folders import frame_size
 from univs.data.readers.json_file import AnnotationError
+from univs.data.readers.still_image import image_record
 from univs.data.record import VideoRecord
 
 VOID = 255
@@ -47,24 +49,17 @@ def read_semantic_images(
         stem = name.removesuffix(image_suffix)
         if not Path(mask_root, stem + mask_suffix).is_file():
             raise AnnotationError(f"Image {path} has no mask {mask_root}/{stem}{mask_suffix}.")
-        frames = ImageFrames(image_root, (name,))
-        size = frame_size(frames)
-        records.append(
-            VideoRecord(
-                dataset=dataset,
-                domain=domain,
-                video_id=stem,
-                official_id=stem,
-                frames=frames,
-                size=size,
-                label_maps=IdMaps(
-                    root=str(mask_root),
-                    file_names=(stem + mask_suffix,),
-                    encoding=MapEncoding.VALUE,
-                    size=size,
-                    void=VOID,
-                    offset=offset,
-                ),
-            )
+        size = frame_size(ImageFrames(image_root, (name,)))
+        record = image_record(
+            image_root, name, dataset=dataset, domain=domain, official_id=stem, size=size
         )
+        labels = IdMaps(
+            root=str(mask_root),
+            file_names=(stem + mask_suffix,),
+            encoding=MapEncoding.VALUE,
+            size=size,
+            void=VOID,
+            offset=offset,
+        )
+        records.append(replace(record, label_maps=labels))
     return records

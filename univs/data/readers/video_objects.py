@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from univs.data.frames import ImageFrames
-from univs.data.mask_source import IdMaps, IdMasks, MapEncoding
-from univs.data.readers.folders import frame_size, list_frames, mask_names, presence
+from univs.data.mask_source import IdMaps, IdMasks
+from univs.data.readers.folders import list_frames
 from univs.data.readers.json_file import AnnotationError, read_json, require
-from univs.data.record import ObjectRecord, PromptKind, PromptRecord, VideoRecord
+from univs.data.readers.mask_videos import mask_video, mask_videos, shown_ids
+from univs.data.record import ObjectRecord, VideoRecord
 
 
 def read_palette_videos(
@@ -40,27 +41,14 @@ def read_palette_videos(
         FrameError: a video has no frames.
         MaskError: a mask is damaged or not a palette image.
     """
-    frames = [list_frames(image_root, name) for name in names]
-    maps = [palette_maps(video, mask_root, name) for name, video in zip(names, frames, strict=True)]
-    tables = presence(maps, index_folder=index_folder, name=dataset)
+    videos = mask_videos(names, image_root, mask_root)
     records = []
-    for name, video, video_maps, table in zip(names, frames, maps, tables, strict=True):
+    tables = shown_ids(videos, dataset=dataset, index_folder=index_folder)
+    for video, table in zip(videos, tables, strict=True):
         if is_binary and table:
             table = {None: tuple(sorted(set().union(*table.values())))}
-        objects = mask_objects(video_maps, table)
-        records.append(
-            VideoRecord(
-                dataset=dataset,
-                domain=None,
-                video_id=name,
-                official_id=name,
-                frames=video,
-                size=video_maps.size,
-                objects=objects,
-                annotated=annotated_frames(video_maps),
-                prompts=first_masks(objects),
-            )
-        )
+        objects = mask_objects(video.maps, table)
+        records.append(video.record(objects, dataset=dataset, domain=None, gives_masks=True))
     return records
 
 
@@ -82,41 +70,12 @@ def read_youtube_vos(
     records = []
     for name, video in sorted(videos.items()):
         require(video, ("objects",), f"{meta_file}: video {name!r}")
-        frames = list_frames(image_root, name)
-        maps = palette_maps(frames, mask_root, name)
-        table = object_frames(video["objects"], frames, f"{meta_file}: video {name!r}")
-        objects = mask_objects(maps, table)
-        records.append(
-            VideoRecord(
-                dataset=dataset,
-                domain=None,
-                video_id=name,
-                official_id=name,
-                frames=frames,
-                size=maps.size,
-                objects=objects,
-                annotated=annotated_frames(maps),
-                prompts=first_masks(objects),
-            )
-        )
+        video_masks = mask_video(name, list_frames(image_root, name), mask_root)
+        where = f"{meta_file}: video {name!r}"
+        table = object_frames(video["objects"], video_masks.frames, where)
+        objects = mask_objects(video_masks.maps, table)
+        records.append(video_masks.record(objects, dataset=dataset, domain=None, gives_masks=True))
     return records
-
-
-def palette_maps(frames: ImageFrames, mask_root: str | Path, name: str) -> IdMaps:
-    """The palette masks of video ``name``; 255 is void."""
-    return IdMaps(
-        root=str(mask_root),
-        file_names=mask_names(frames, mask_root, name),
-        encoding=MapEncoding.VALUE,
-        size=frame_size(frames),
-        void=None,
-    )
-
-
-def annotated_frames(maps: IdMaps) -> tuple[int, ...] | None:
-    """Frames that have a mask; None if all have one."""
-    frames = tuple(frame for frame, name in enumerate(maps.file_names) if name is not None)
-    return None if len(frames) == len(maps.file_names) else frames
 
 
 def object_frames(objects: Mapping[str, dict], frames: ImageFrames, where: str) -> dict[int, tuple]:
@@ -151,14 +110,3 @@ def mask_objects(maps: IdMaps, table: Mapping[int | None, tuple[int, ...]]) -> t
         )
         for position, (value, frames) in enumerate(table.items())
     )
-
-
-def first_masks(objects: Sequence[ObjectRecord]) -> tuple[PromptRecord, ...]:
-    """A mask prompt per object, in the first frame that shows it and has a mask file."""
-    prompts = []
-    for item in objects:
-        files = item.masks.maps.file_names
-        frame = next((frame for frame in item.frames if files[frame] is not None), None)
-        if frame is not None:
-            prompts.append(PromptRecord(item.id, frame, PromptKind.MASK))
-    return tuple(prompts)

@@ -11,15 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from univs.data.readers.folders import list_folders, list_frames, presence
+from univs.data.readers.folders import list_folders
 from univs.data.readers.json_file import AnnotationError, read_json, require
-from univs.data.readers.video_objects import (
-    annotated_frames,
-    first_masks,
-    mask_objects,
-    object_frames,
-    palette_maps,
-)
+from univs.data.readers.mask_videos import mask_videos, shown_ids
+from univs.data.readers.video_objects import mask_objects, object_frames
 from univs.data.record import ObjectRecord, VideoRecord
 
 
@@ -54,37 +49,24 @@ def read_viposeg(
     classes = read_json(class_file)
     meta = None if meta_file is None else read_json(meta_file, keys=("videos",))["videos"]
     names = list_folders(mask_root) if meta is None else list(meta)
-    frames = [list_frames(image_root, name) for name in names]
-    maps = [palette_maps(video, mask_root, name) for name, video in zip(names, frames, strict=True)]
+    videos = mask_videos(names, image_root, mask_root)
     if meta is None:
-        tables = presence(maps, index_folder=index_folder, name=dataset)
+        tables = shown_ids(videos, dataset=dataset, index_folder=index_folder)
     else:
         tables = []
-        for name, video in zip(names, frames, strict=True):
-            where = f"{meta_file}: video {name!r}"
-            require(meta[name], ("objects",), where)
-            tables.append(object_frames(meta[name]["objects"], video, where))
+        for video in videos:
+            where = f"{meta_file}: video {video.name!r}"
+            require(meta[video.name], ("objects",), where)
+            tables.append(object_frames(meta[video.name]["objects"], video.frames, where))
     records = []
-    for name, video, video_maps, table in zip(names, frames, maps, tables, strict=True):
-        where = f"{class_file}: video {name!r}"
-        require(classes, (name,), str(class_file))
-        objects = tuple(
-            _with_class(item, classes[name], set(things), num_classes, where)
-            for item in mask_objects(video_maps, table)
-        )
-        records.append(
-            VideoRecord(
-                dataset=dataset,
-                domain=domain,
-                video_id=name,
-                official_id=name,
-                frames=video,
-                size=video_maps.size,
-                objects=objects,
-                annotated=annotated_frames(video_maps),
-                prompts=first_masks(objects),
-            )
-        )
+    for video, table in zip(videos, tables, strict=True):
+        where = f"{class_file}: video {video.name!r}"
+        require(classes, (video.name,), str(class_file))
+        objects = [
+            _with_class(item, classes[video.name], set(things), num_classes, where)
+            for item in mask_objects(video.maps, table)
+        ]
+        records.append(video.record(objects, dataset=dataset, domain=domain, gives_masks=True))
     return records
 
 

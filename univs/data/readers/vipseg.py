@@ -10,15 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from univs.data.mask_source import IdMaps, IdMasks, MapEncoding
-from univs.data.readers.folders import (
-    frame_size,
-    list_frames,
-    mask_names,
-    presence,
-    read_video_list,
-)
+from univs.data.mask_source import IdMasks
+from univs.data.readers.folders import list_folders, read_video_list
 from univs.data.readers.json_file import AnnotationError
+from univs.data.readers.mask_videos import mask_videos, shown_ids
 from univs.data.record import ObjectRecord, VideoRecord
 
 VOID = 0
@@ -32,9 +27,9 @@ def category_of(value: int) -> int:
 
 
 def read_vipseg(
-    list_file: str | Path,
+    list_file: str | Path | None,
     image_root: str | Path,
-    mask_root: str | Path,
+    mask_root: str | Path | None,
     *,
     dataset: str,
     domain: str,
@@ -45,9 +40,9 @@ def read_vipseg(
     """Read the videos of a split.
 
     Args:
-        list_file: ``train.txt``, ``val.txt`` or ``test.txt``.
+        list_file: ``train.txt``, ``val.txt`` or ``test.txt``; None: every folder of images.
         image_root: ``imgs``.
-        mask_root: ``panomasks``; videos of the test split have none.
+        mask_root: ``panomasks``; videos of the test split have none. None: no video has masks.
         dataset: registered name.
         domain: name of the class list.
         things: 0-based classes that are things.
@@ -59,49 +54,29 @@ def read_vipseg(
         AnnotationError: a mask holds a value that no class has.
         FrameError: a video has no frames.
     """
-    names = read_video_list(list_file)
-    frames = [list_frames(image_root, name) for name in names]
-    maps = [
-        IdMaps(
-            root=str(mask_root),
-            file_names=mask_names(video, mask_root, name),
-            encoding=MapEncoding.VALUE,
-            size=frame_size(video),
-            void=VOID,
-        )
-        for name, video in zip(names, frames, strict=True)
-    ]
+    names = list_folders(image_root) if list_file is None else read_video_list(list_file)
+    videos = mask_videos(names, image_root, mask_root, void=VOID)
     thing_set = set(things)
     records = []
-    tables = presence(maps, index_folder=index_folder, name=dataset)
-    for name, video, video_maps, table in zip(names, frames, maps, tables, strict=True):
+    tables = shown_ids(videos, dataset=dataset, index_folder=index_folder)
+    for video, table in zip(videos, tables, strict=True):
         objects = []
-        for value, shown in table.items():
+        for value, frames in table.items():
             category = category_of(value)
             if not 0 <= category < num_classes:
                 raise AnnotationError(
-                    f"The masks of {mask_root}/{name} hold the value {value}, which is of class "
-                    f"{category + 1}; {dataset} has {num_classes}."
+                    f"The masks of {mask_root}/{video.name} hold the value {value}, which is of "
+                    f"class {category + 1}; {dataset} has {num_classes}."
                 )
             objects.append(
                 ObjectRecord(
                     id=len(objects),
                     official_id=value,
                     category=category,
-                    masks=IdMasks(video_maps, value),
-                    frames=shown,
+                    masks=IdMasks(video.maps, value),
+                    frames=frames,
                     is_thing=category in thing_set,
                 )
             )
-        records.append(
-            VideoRecord(
-                dataset=dataset,
-                domain=domain,
-                video_id=name,
-                official_id=name,
-                frames=video,
-                size=video_maps.size,
-                objects=tuple(objects),
-            )
-        )
+        records.append(video.record(objects, dataset=dataset, domain=domain))
     return records

@@ -27,8 +27,8 @@ class ToyDataset:
     Attributes:
         name: such as ``toy_ytvis_train`` or ``toy_ytvis_occlusion_val``.
         layout: key of ``univs.data.toy.LAYOUTS``, that is, of what to generate and how to read it.
-        task: ``vis``, ``vps``, ``vss``, ``vos``, ``refvos``, ``pet``, ``instance`` or ``panoptic``
-            (the last two are still images).
+        task: ``vis``, ``vps``, ``vss``, ``vos``, ``pvos``, ``refvos``, ``pet``, ``instance`` or
+            ``panoptic`` (the last two are still images).
         preset: key of ``univs.data.toy.PRESETS``.
         split: ``train`` or ``val``.
         image_root: folder that file names of frames are relative to.
@@ -54,12 +54,12 @@ class ToyDataset:
 
     @property
     def thing_classes(self) -> tuple[str, ...]:
-        """Names of the thing classes; empty if targets are given by prompts."""
+        """Names of the thing classes; empty if objects have no classes."""
         return () if self._is_prompted else THING_CLASSES
 
     @property
     def stuff_classes(self) -> tuple[str, ...]:
-        """Names of the stuff classes; empty unless the task labels every pixel."""
+        """Names of the stuff classes; empty unless every pixel is labelled."""
         return STUFF_CLASSES if self._labels_every_pixel else ()
 
     @property
@@ -78,12 +78,15 @@ class ToyDataset:
 
     @property
     def _labels_every_pixel(self) -> bool:
-        return self.task in ("vps", "vss", "panoptic")
+        return self.task in ("vps", "vss", "pvos", "panoptic")
 
 
 def datasets_root() -> Path:
-    """Root of all data sets: ``$UNIVS_DATASETS``, ``$DETECTRON2_DATASETS``, or ``datasets``."""
-    for variable in ("UNIVS_DATASETS", "DETECTRON2_DATASETS"):
+    """Root of all data sets.
+
+    ``$UNIVS_DATASETS``, ``$DETECTRON2_DATASETS``, ``$TARVIS_WORKSPACE_DIR``, or ``datasets``.
+    """
+    for variable in ("UNIVS_DATASETS", "DETECTRON2_DATASETS", "TARVIS_WORKSPACE_DIR"):
         if os.environ.get(variable):
             return Path(os.environ[variable]).expanduser()
     return Path("datasets")
@@ -101,7 +104,7 @@ def _templates(split: str) -> dict[str, dict[str, str]]:
     """
     is_val = split == "val"
     valid = "valid" if is_val else split
-    vos, mose = f"youtube_vos/2019/{valid}", f"mose/{valid}"
+    vos, mose, viposeg = f"youtube_vos/2019/{valid}", f"mose/{valid}", f"viposeg/{valid}"
     tracks = f"burst/annotations/{split}/all_classes.json"
     kinds = {
         "ytvis": {
@@ -126,6 +129,14 @@ def _templates(split: str) -> dict[str, dict[str, str]]:
             "masks": "VSPW_480p/data",
             "videos": f"VSPW_480p/{split}.txt",
             "categories": "VSPW_480p/label_num_dic_final.json",
+        },
+        "viposeg": {
+            "layout": "viposeg",
+            "task": "pvos",
+            "image_root": f"{viposeg}/JPEGImages",
+            "annotations": f"{viposeg}/meta.json",
+            "masks": f"{viposeg}/Annotations",
+            "categories": f"{viposeg}/obj_class.json",
         },
         "davis": {
             "layout": "davis",
@@ -180,6 +191,7 @@ def _templates(split: str) -> dict[str, dict[str, str]]:
     if is_val:
         kinds["ytvos"]["truth"] = f"{vos}/Annotations_gt"
         kinds["mose"]["truth"] = f"{mose}/Annotations_gt"
+        kinds["viposeg"]["truth"] = f"{viposeg}/Annotations_gt"
         kinds["burst_point"]["truth"] = tracks
     for number, name in enumerate(DAVIS_TEXT_FILES):
         kinds[f"refdavis:_{number}"] = {

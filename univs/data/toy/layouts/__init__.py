@@ -7,6 +7,7 @@ from univs.data.toy.layouts.burst import BURSTLayout
 from univs.data.toy.layouts.coco import COCOLayout
 from univs.data.toy.layouts.davis import DAVISLayout
 from univs.data.toy.layouts.referring import RefDAVISLayout, RefYouTubeVOSLayout
+from univs.data.toy.layouts.viposeg import VIPOSegLayout
 from univs.data.toy.layouts.vipseg import VIPSegLayout
 from univs.data.toy.layouts.vspw import VSPWLayout
 from univs.data.toy.layouts.youtube_vos import MOSELayout, YouTubeVOSLayout
@@ -17,6 +18,7 @@ LAYOUTS: dict[str, type[Layout]] = {
     "ytvis": YouTubeVISLayout,
     "vipseg": VIPSegLayout,
     "vspw": VSPWLayout,
+    "viposeg": VIPOSegLayout,
     "davis": DAVISLayout,
     "youtube_vos": YouTubeVOSLayout,
     "mose": MOSELayout,

@@ -29,7 +29,7 @@ class YouTubeVOSLayout(Layout):
         self._videos: dict[str, dict] = {split: {} for split in FOLDER_OF_SPLIT}
 
     def add(self, split: str, video: ToyVideo) -> None:
-        _write_video(self.root, split, video, np.arange(video.num_objects))
+        write_object_video(self.root, split, video, video.masks)
         names = [Path(name).stem for name in frame_names(video)]
         self._videos[split][video.name] = {
             "objects": {
@@ -59,7 +59,7 @@ class MOSELayout(Layout):
         objects = first_frame_objects(video)
         if not len(objects):
             return
-        _write_video(self.root, split, video, objects)
+        write_object_video(self.root, split, video, video.masks[objects])
         self._videos[split][video.name] = {
             "objects": {
                 str(number): {"category": THING_CLASSES[video.categories[index]]}
@@ -74,10 +74,16 @@ class MOSELayout(Layout):
             write_json(self.root / f"meta_{folder}.json", {"videos": videos})
 
 
-def _write_video(root: Path, split: str, video: ToyVideo, objects: np.ndarray) -> None:
-    """Write frames and palette masks; ``objects`` are numbered from 1 in their order."""
+def write_object_video(root: Path, split: str, video: ToyVideo, masks: np.ndarray) -> None:
+    """Write frames and palette masks, of which ``val`` publishes the prompts apart.
+
+    Args:
+        root: the benchmark's folder.
+        split: ``"train"`` or ``"val"``.
+        video: the video.
+        masks: bool [N, T, H, W] of its objects, which are numbered from 1 in their order.
+    """
     folder = root / FOLDER_OF_SPLIT[split]
-    masks = video.masks[objects]
     names = frame_names(video, ".png")
     contents = [encode_palette_png(ids) for ids in object_ids(masks)]
     write_files(folder / "JPEGImages" / video.name, frame_names(video), video.jpegs)
