@@ -1,7 +1,10 @@
 # Sourced by the other scripts: enter the repository and make $PYTHON an interpreter with everything
-# installed. An active virtual or conda environment is used as it is; otherwise .venv is made here.
+# installed. A $PYTHON that is set already is taken as it is. An active virtual or conda environment
+# is used; otherwise .venv is made here.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")"
+while [ ! -f pyproject.toml ] && [ "$PWD" != / ]; do cd ..; done
+[ -z "${PYTHON:-}" ] || return 0
 
 if [ -n "${VIRTUAL_ENV:-}" ]; then
   environment=$VIRTUAL_ENV

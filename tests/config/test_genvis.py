@@ -1,9 +1,39 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from reference.models import CONFIGS
 from univs.config import get_cfg, load_config
+
+# What published GenVIS files set on top of VITA's.
+ORIGINAL = """
+MODEL:
+  META_ARCHITECTURE: "Genvis"
+  WEIGHTS: "vita_r50_ovis.pth"
+  VITA:
+    ENC_WINDOW_SIZE: 0
+    FREEZE_DETECTOR: True
+  GENVIS:
+    LEN_CLIP_WINDOW: 3
+INPUT:
+  SAMPLING_FRAME_NUM: 15
+  SAMPLING_FRAME_RANGE: 12
+  SAMPLING_FRAME_SHUFFLE: False
+"""
+
+
+def test_an_original_file_loads_without_complaint_and_means_the_same(tmp_path, caplog):
+    path = tmp_path / "genvis.yaml"
+    path.write_text(ORIGINAL)
+    with caplog.at_level(logging.WARNING):
+        cfg = load_config(path)
+    assert not caplog.records
+    own = load_config(CONFIGS / "genvis" / "ovis" / "r50_semi_online.yaml")
+    assert cfg.MODEL.GENVIS == own.MODEL.GENVIS
+    assert cfg.TEST.MASK_SCORE_THRESHOLD == own.TEST.MASK_SCORE_THRESHOLD == 0
+
 
 # Data set: classes, iterations, step, ratio, kept
 PUBLISHED = {

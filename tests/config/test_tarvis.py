@@ -6,7 +6,7 @@ import pytest
 
 from reference.models import CONFIGS
 from univs.config import ConfigError, load_config
-from univs.config.tarvis import thing_classes_of
+from univs.config.tarvis import thing_classes_of, vocabulary_named
 from univs.tracking.tarvis_stitching import check_overlap
 
 FILES = sorted(path for path in (CONFIGS / "tarvis").rglob("*.yaml") if path.stem != "base")
@@ -52,3 +52,25 @@ def test_thing_classes_must_fit_the_vocabularies():
     )
     with pytest.raises(ConfigError, match="one list for each"):
         thing_classes_of(config, "OVIS")
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "vocabulary"),
+    [
+        ("video", "ytvis21", "YOUTUBE_VIS"),
+        ("video", "YOUTUBE_VIS", "YOUTUBE_VIS"),
+        ("video", "cityscapes", "CITYSCAPES_VPS"),
+        ("video", "vipseg", "VIPSEG"),
+        ("pretrain", "cityscapes_panoptic", "CITYSCAPES"),
+        ("pretrain", "coco_panoptic", "COCO"),
+    ],
+)
+def test_class_lists_of_data_sets_stand_for_vocabularies(stage, name, vocabulary):
+    config = load_config(CONFIGS / "tarvis" / stage / "r50.yaml")
+    assert vocabulary_named(config, name) == vocabulary
+
+
+def test_class_lists_of_other_models_are_refused():
+    config = load_config(CONFIGS / "tarvis" / "video" / "r50.yaml")
+    with pytest.raises(ConfigError, match="CITYSCAPES_VPS, KITTI_STEP, OVIS, VIPSEG, YOUTUBE_VIS"):
+        vocabulary_named(config, "ytvis19")

@@ -45,6 +45,8 @@ def test_an_original_file_loads_without_complaint(tmp_path, caplog):
     assert not caplog.records
     assert cfg.MODEL.VITA.ENC_WINDOW_SIZE == 6
     assert "DROPOUT" not in cfg.MODEL.VITA
+    # Not in the file, but as published: objects have masks in all frames.
+    assert cfg.TEST.MASK_SCORE_THRESHOLD == 0 and cfg.TEST.MODE == ""
 
 
 def test_defaults_are_those_of_the_original():

@@ -9,6 +9,10 @@ from univs.config import genvis, mask2former, tarvis, translate, univs, video, v
 # Keys of the original projects, of all systems.
 TRANSLATIONS = translate.table(mask2former.TRANSLATIONS, univs.TRANSLATIONS, vita.TRANSLATIONS)
 
+# Defaults of single systems where their projects disagree, by the beginning of the name of the
+# architecture; ``load_config`` applies them to keys that no file sets.
+SYSTEM_DEFAULTS = {"UniVS": univs.SYSTEM_DEFAULTS}
+
 
 def get_cfg() -> CfgNode:
     """Return Detectron2's defaults with all keys of this project added.

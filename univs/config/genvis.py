@@ -13,8 +13,12 @@ def add_genvis_config(cfg: CfgNode) -> None:
     """Declare the keys of GenVIS in ``cfg``, in place."""
     node = cfg.MODEL.GENVIS = CfgNode()
     # Frames of a clip: 1 for online models, 3 for semi-online ones, whose results come with the
-    # latency of a clip. INPUT.SAMPLING_FRAME_NUM must be a multiple of it.
+    # latency of a clip. INPUT.SAMPLING_FRAME_NUM must be a multiple of it. At inference TEST.MODE
+    # and TEST.CLIP_LENGTH can ask for others; weights fit any length.
     node.LEN_CLIP_WINDOW = 5
+    # New frames per clip at inference; the others are the last ones before, looked at once more.
+    # Results come with the latency of the new ones only. 0: all are new, as published.
+    node.CLIP_STRIDE = 0
     # Clips that the memory holds; the oldest is forgotten first. 0: all, as published. Results are
     # the published ones up to this many clips. An object of a longer video is no longer remembered
     # by what it looked like before them, only by the query that is carried from clip to clip. A

@@ -15,6 +15,14 @@ _VIPSEG_THINGS = (
     *(101, 102, 106, 107, 108, 109, 114, 115, 116, 117, 118, 122, 123),
 )
 
+# Vocabularies whose published name is not that of the class list of their data sets.
+_VOCABULARY_OF_DOMAIN = {
+    "ytvis21": "YOUTUBE_VIS",
+    "cityscapes": "CITYSCAPES_VPS",
+    "coco_panoptic": "COCO",
+    "cityscapes_panoptic": "CITYSCAPES",
+}
+
 
 def add_tarvis_config(cfg: CfgNode) -> None:
     """Declare the keys of TarViS in ``cfg``, in place."""
@@ -79,13 +87,23 @@ def _add_test_keys(node: CfgNode) -> None:
     test.QUERIES_PER_OBJECT = 8
     # Frames that a clip shares with the one before. The length of a clip is TEST.CLIP_LENGTH.
     test.FRAME_OVERLAP = 6
-    # What to look for: a name of VOCABULARIES, or "" for given objects only.
+    # What to look for if nothing else is said: a name of VOCABULARIES, or "" for given objects.
     test.VOCABULARY = "YOUTUBE_VIS"
-    # Instances of a clip: at most so many, of at least this score.
-    test.MAX_TRACKS_PER_CLIP = 10
-    test.TRACK_SCORE_THRESHOLD = 0.0
+    # Which frames of benchmark videos are looked at: "all"; "annotated", those that have truth
+    # (as published for Cityscapes-VPS); or "interleaved", up to twelve per second (for BURST).
+    test.FRAMES = "all"
     # Overlap (intersection over union) above which instances of two clips are the same.
     test.ASSOCIATION_IOU = 0.5
+    # By task: the vocabulary where TEST.VOCABULARY does not fit the task, and which instances of a
+    # clip are kept: at most so many, of at least this score.
+    test.INSTANCE = CfgNode()
+    test.INSTANCE.VOCABULARY = "YOUTUBE_VIS"
+    test.INSTANCE.MAX_TRACKS_PER_CLIP = 10
+    test.INSTANCE.SCORE_THRESHOLD = 0.0
+    test.PANOPTIC = CfgNode()
+    test.PANOPTIC.VOCABULARY = "VIPSEG"
+    test.PANOPTIC.MAX_TRACKS_PER_CLIP = 1000
+    test.PANOPTIC.SCORE_THRESHOLD = 0.5
 
 
 def _add_sampling_keys(cfg: CfgNode) -> None:
@@ -93,9 +111,16 @@ def _add_sampling_keys(cfg: CfgNode) -> None:
     cfg.DATASETS.TRAIN_VOCABULARIES = []
     # The other frames of a clip are drawn from at most so many times its length away from the
     # reference frame, for each data set of DATASETS.TRAIN. Empty: INPUT.SAMPLING_FRAME_RANGE.
+    # 0: neighbouring frames.
     cfg.INPUT.FRAME_RANGE_FACTORS = []
-    # Weights of instance, panoptic and object segmentation: the task of every batch is drawn, which
-    # needs data sets with stuff. Empty: the data set says the task.
+    # Share of the height and width that clips are cropped to, for each data set of DATASETS.TRAIN;
+    # [] for one whose clips are not cropped. Empty: none are.
+    cfg.INPUT.CROP_FRACTIONS = []
+    # INPUT.MIN_SIZE_TRAIN and INPUT.MAX_SIZE_TRAIN of each data set. Empty: the same for all.
+    cfg.INPUT.MIN_SIZES_TRAIN = []
+    cfg.INPUT.MAX_SIZES_TRAIN = []
+    # Weights of instance, panoptic and object segmentation: the task is drawn for every eight
+    # batches, which needs data sets with stuff. Empty: the data set says the task.
     cfg.MODEL.TARVIS.TASK_WEIGHTS = []
 
 
@@ -119,3 +144,29 @@ def thing_classes_of(cfg: CfgNode, vocabulary: str) -> tuple[int, ...]:
     if vocabulary not in options.VOCABULARIES:
         return ()
     return tuple(options.THING_CLASSES[list(options.VOCABULARIES).index(vocabulary)])
+
+
+def vocabulary_of_domain(domain: str) -> str:
+    """The published name of the vocabulary of a class list of data sets, such as ``ytvis21``."""
+    return _VOCABULARY_OF_DOMAIN.get(domain.lower(), domain.upper())
+
+
+def vocabulary_named(cfg: CfgNode, name: str) -> str:
+    """The vocabulary that a name stands for.
+
+    Args:
+        cfg: the config.
+        name: one of ``MODEL.TARVIS.VOCABULARIES`` in any case, or a class list of data sets, such
+            as ``ytvis21``.
+
+    Raises:
+        ConfigError: the model has no such vocabulary.
+    """
+    vocabularies = list(cfg.MODEL.TARVIS.VOCABULARIES)
+    for candidate in (name, vocabulary_of_domain(name)):
+        if candidate in vocabularies:
+            return candidate
+    raise ConfigError(
+        f"this model does not know the classes of {name!r}: it has the vocabularies "
+        f"{', '.join(sorted(vocabularies))} (MODEL.TARVIS.VOCABULARIES)"
+    )

@@ -109,6 +109,13 @@ TRANSLATIONS = (
 )
 
 
+SYSTEM_DEFAULTS = {
+    "INPUT.LSJ_AUG.ENABLED": True,
+    "INPUT.LSJ_AUG.MIN_SCALE": 0.25,
+    "INPUT.LSJ_AUG.MAX_SCALE": 4.0,
+}
+
+
 def add_univs_config(cfg: CfgNode) -> None:
     """Declare the keys of UniVS in ``cfg``, in place; those of Mask2Former must be there."""
     _add_input_keys(cfg)
@@ -143,14 +150,15 @@ def _add_input_keys(cfg: CfgNode) -> None:
     pseudo.CROP.SIZE = [384, 600]
 
     # Large-scale jittering: frames are scaled by a factor from [MIN_SCALE, MAX_SCALE] relative to
-    # IMAGE_SIZE. SQUARE_ENABLED: they are then cropped or padded to a square of IMAGE_SIZE pixels,
-    # and at inference padded to one.
+    # IMAGE_SIZE, and cropped or padded to a square of IMAGE_SIZE pixels. VITA knows it for clips
+    # made of images, with these defaults; UniVS has SYSTEM_DEFAULTS of its own.
     jitter = cfg.INPUT.LSJ_AUG = CfgNode()
-    jitter.ENABLED = True
-    jitter.SQUARE_ENABLED = True
+    jitter.ENABLED = False
     jitter.IMAGE_SIZE = 1024
-    jitter.MIN_SCALE = 0.25
-    jitter.MAX_SCALE = 4.0
+    jitter.MIN_SCALE = 0.1
+    jitter.MAX_SCALE = 2.0
+    # UniVS: the square; otherwise frames are resized instead. At inference, frames are padded to it.
+    jitter.SQUARE_ENABLED = True
 
 
 def _add_training_keys(cfg: CfgNode) -> None:
@@ -207,7 +215,8 @@ def _add_model_keys(cfg: CfgNode) -> None:
     #   frame, or by nothing beside larger ones; otherwise by the cell with most of their pixels;
     # - a box prompt lacks its first row and column of cells and has one too many at the end;
     # - frames before the clip in which the prompt memory is made enter it with the features of the
-    #   wrong frames; otherwise they stay blank.
+    #   wrong frames; otherwise they stay blank;
+    # - large-scale jittering draws a scale for every frame of a clip; otherwise one for the clip.
     univs.PUBLISHED_BEHAVIOUR = True
 
 

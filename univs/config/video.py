@@ -20,7 +20,11 @@ def add_maskformer2_video_config(cfg: CfgNode) -> None:
     cfg.INPUT.SAMPLING_FRAME_SHUFFLE = False
     # Extra augmentations: any of "brightness", "contrast", "saturation", "rotation".
     cfg.INPUT.AUGMENTATIONS = []
-    # Frames per clip at inference; results come with this latency. 0: SAMPLING_FRAME_NUM.
+    # Frames per clip at inference; results come with this latency. 0: as in training.
     cfg.TEST.CLIP_LENGTH = 0
-    # A query has no mask in a clip in which the probability of its best class is lower.
-    cfg.TEST.MASK_SCORE_THRESHOLD = 0.05
+    # "online": clips of one frame. "semi-online": clips of CLIP_LENGTH frames. "offline": the whole
+    # video at once. "": as trained. GenVIS knows all, VITA the last, video Mask2Former the others.
+    cfg.TEST.MODE = ""
+    # A query has no mask in a clip in which the probability of its best class is lower. 0: every
+    # query has masks in all frames, as published, which takes the most time.
+    cfg.TEST.MASK_SCORE_THRESHOLD = 0.0

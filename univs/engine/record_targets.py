@@ -55,7 +55,8 @@ def targets_of(task: str, record: VideoRecord) -> list[Target]:
 def _target(item: ObjectRecord, prompt: PromptRecord) -> Target:
     shared = {"id": int(item.official_id), "frame_index": prompt.frame}
     if prompt.kind is PromptKind.POINT:
-        return PointTarget(points=[prompt.point], **shared)
+        x, y = prompt.point  # of a pixel, whose centre is meant
+        return PointTarget(points=[[x + 0.5, y + 0.5]], **shared)
     if prompt.kind is PromptKind.BOX:
         return BoxTarget(box=prompt.box, **shared)
-    return MaskTarget(mask=item.masks.decode(prompt.frame), **shared)
+    return MaskTarget(mask=item.masks.decode(prompt.frame), category=item.category, **shared)

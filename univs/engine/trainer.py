@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from detectron2.engine import DefaultTrainer
+from detectron2.engine import DefaultTrainer, defaults
 from detectron2.evaluation import (
     DatasetEvaluator,
     inference_on_dataset,
@@ -31,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 class Trainer(DefaultTrainer):
     """Trains and evaluates every system of this project."""
+
+    def __init__(self, cfg) -> None:
+        with parameters_may_be_unused():
+            super().__init__(cfg)
 
     def build_hooks(self) -> list:
         """The default hooks, around a checkpointer that reads foreign files safely."""
@@ -103,6 +108,26 @@ class Trainer(DefaultTrainer):
                 logger.info("Evaluation results for %s in csv format:", name)
                 print_csv_format(results[name])
         return next(iter(results.values())) if len(results) == 1 else results
+
+
+@contextmanager
+def parameters_may_be_unused() -> Iterator[None]:
+    """Let models of several processes say that a batch may need some of their parameters only.
+
+    Such a model has an attribute ``parameters_may_be_unused``. Detectron2's trainer wraps models
+    itself and has no option for this.
+    """
+    wrap = defaults.create_ddp_model
+
+    def create_ddp_model(model: nn.Module, **options) -> nn.Module:
+        may_be_unused = getattr(model, "parameters_may_be_unused", False)
+        return wrap(model, find_unused_parameters=may_be_unused, **options)
+
+    defaults.create_ddp_model = create_ddp_model
+    try:
+        yield
+    finally:
+        defaults.create_ddp_model = wrap
 
 
 def evaluate(cfg, *, resume: bool = False) -> OrderedDict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from detectron2.data import MetadataCatalog
+from univs.engine.frame_selection import at_positions, frames_to_segment, spread
 from univs.engine.record_targets import targets_of, task_of
 from univs.structures import VideoResult
 from univs.tracking import Segmenter
@@ -15,6 +16,7 @@ class VideoInference:
 
     def __init__(self, model: nn.Module, cfg) -> None:
         self.segmenter = Segmenter(model, cfg, class_names=())
+        self._frames = cfg.MODEL.TARVIS.TEST.FRAMES
 
     def __call__(self, samples: list[dict]) -> list[VideoResult]:
         """
@@ -43,8 +45,9 @@ class VideoInference:
         with self.segmenter.session(
             task, vocabulary=record.domain, one_category_per_track=False
         ) as session:
-            for target in targets_of(task, record):
+            frames = frames_to_segment(record, self._frames)
+            for target in at_positions(targets_of(task, record), frames):
                 session.add(target)
-            for frame in record.frames:
-                session.push(frame)
-            return session.finish()
+            for frame in frames:
+                session.push(record.frames[frame])
+            return spread(session.finish(), frames, len(record))
