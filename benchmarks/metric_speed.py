@@ -1,4 +1,4 @@
-"""Speed and memory of track AP, VPQ, STQ, mIoU and video consistency, files on disk included.
+"""Speed and memory of the metrics, files on disk included.
 
 Every workload is generated once and scored by the project and by a plain transcription of the
 formulas, each in a fresh process on one core. The two must agree. Run from the root of the
@@ -6,298 +6,109 @@ repository::
 
     python benchmarks/metric_speed.py [--workload NAME ...] [--repeat N]
 
-``track_ap_full`` has the size of the YouTube-VIS validation split with 100 predictions per video,
-made of a few videos that repeat; it is scored by the project only, when it is asked for by name.
-``video_consistency`` begins with label maps in memory, so that no PNG is decoded.
+Seconds are those of the processor, without imports. The peak of the memory is that of the whole
+process with its imports; what scoring added to it is named grown. The seconds of official toolkits
+were measured once, on the machine on which the project was written; a ratio to them means something
+on a like machine only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import cv2
-import numpy as np
-from pycocotools import mask as coco_mask
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import cv2
+import metric_speed_tracks
+import metric_speed_vos
+from metric_speed_workload import Workload
 
-def wobbling_ellipse(
-    size: tuple[int, int], center: np.ndarray, radii: np.ndarray, phase: float
-) -> np.ndarray:
-    """[H, W] uint8: a lobed blob."""
-    angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-    radius = 1 + 0.15 * np.sin(5 * angles + phase)
-    points = center + radii * radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
-    mask = np.zeros(size, dtype=np.uint8)
-    return cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1)
-
-
-def make_tracks(
-    root: Path,
-    videos: int,
-    frames: int,
-    truths: int,
-    predictions: int,
-    categories: int,
-    drawn_videos: int | None = None,
-    drawn_predictions: int | None = None,
-) -> None:
-    """YouTube-VIS annotations and results: predictions are displaced truths.
-
-    Only ``drawn_videos`` videos and ``drawn_predictions`` predictions of each are drawn, which
-    takes longest; the others repeat them with other scores.
-    """
-    rng = np.random.default_rng(0)
-    height, width = size = (360, 640)
-
-    def track(center: np.ndarray, speed: np.ndarray, radii: np.ndarray) -> list[dict]:
-        masks = [wobbling_ellipse(size, center + t * speed, radii, t / 5) for t in range(frames)]
-        rles = coco_mask.encode(np.asfortranarray(np.stack(masks, axis=-1)))
-        return [{"size": r["size"], "counts": r["counts"].decode()} for r in rles]
-
-    def draw_video() -> tuple[list, list]:
-        """(category, masks) of the truths and of the predictions."""
-        objects = []
-        for _ in range(truths):
-            center, speed = rng.uniform((60, 60), (width - 60, height - 60)), rng.normal(0, 1, 2)
-            objects.append((center, speed, rng.uniform(20, 70, 2), int(rng.integers(categories))))
-        drawn = []
-        for index in range(drawn_predictions or predictions):
-            center, speed, radii, category = objects[index % truths]
-            drawn.append((category, track(center + rng.normal(0, 8, 2), speed, radii)))
-        return [(category, track(*shape)) for *shape, category in objects], drawn
-
-    drawn_at = [draw_video() for _ in range(drawn_videos or videos)]
-    annotations, results = [], []
-    for video in range(1, videos + 1):
-        annotated, predicted = drawn_at[video % len(drawn_at)]
-        for category, masks in annotated:
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "video_id": video,
-                    "category_id": category + 1,
-                    "segmentations": masks,
-                    "areas": [int(a) for a in coco_mask.area(masks)],
-                    "iscrowd": 0,
-                }
-            )
-        for index in range(predictions):
-            category, masks = predicted[index % len(predicted)]
-            results.append(
-                {
-                    "video_id": video,
-                    "category_id": category + 1,
-                    "score": round(float(rng.random()), 4),
-                    "segmentations": masks,
-                }
-            )
-    truth = {
-        "videos": [
-            {"id": v + 1, "height": height, "width": width, "length": frames} for v in range(videos)
-        ],
-        "categories": [{"id": c + 1, "name": f"class {c + 1}"} for c in range(categories)],
-        "annotations": annotations,
-    }
-    (root / "truth.json").write_text(json.dumps(truth))
-    with open(root / "results.json", "w", encoding="utf-8") as file:
-        json.dump(results, file)
-
-
-def layered_labels(size: tuple[int, int], frames: int, count: int, seed: int, jitter: float):
-    """Frames of labels 1..count: four bands behind, blobs in front; ``jitter`` displaces them."""
-    rng, noise = np.random.default_rng(seed), np.random.default_rng(seed + 1)
-    height, width = size
-    centers = rng.uniform((0, 0), (width, height), (count, 2))
-    speeds, radii = rng.normal(0, 2, (count, 2)), rng.uniform(height / 20, height / 5, (count, 2))
-    centers += noise.normal(0, 1, (count, 2)) * jitter
-    for t in range(frames):
-        labels = np.repeat(1 + np.arange(height) * 4 // height, width).reshape(size)
-        for index in range(4, count):
-            center = centers[index] + t * speeds[index]
-            labels[wobbling_ellipse(size, center, radii[index], t / 7) > 0] = index + 1
-        yield labels
-
-
-def make_panoptic(root: Path, frames: int = 60, count: int = 40) -> None:
-    """One VIPSeg video of 720p: 4 stuff classes and 36 things; the prediction is displaced."""
-    size = (720, 1280)
-    for folder, factor, jitter in (("truth", 70001, 0), ("results/pan_pred", 1, 12)):
-        (root / folder / "video").mkdir(parents=True)
-        listed = []
-        for t, labels in enumerate(layered_labels(size, frames, count, 0, jitter)):
-            if folder == "truth":
-                labels[:, :40] = 0  # void
-            ids = labels * factor
-            rgb = np.stack([ids & 255, ids >> 8 & 255, ids >> 16], axis=-1).astype(np.uint8)
-            cv2.imwrite(str(root / folder / "video" / f"{t:05d}.png"), rgb[..., ::-1])
-            present, areas = np.unique(labels, return_counts=True)
-            segments = [
-                {
-                    "id": int(label * factor),
-                    "category_id": int(label - 1) if label <= 4 else int(10 + label % 8),
-                    "iscrowd": 0,
-                    "area": int(area),
-                }
-                for label, area in zip(present, areas, strict=True)
-                if label
-            ]
-            listed.append({"file_name": f"{t:05d}.png", "segments_info": segments})
-        content = {
-            "annotations": [{"video_id": "video", "annotations": listed}],
-            "categories": [{"id": i, "isthing": int(i >= 10), "name": ""} for i in range(124)],
-        }
-        path = root / ("truth.json" if folder == "truth" else "results/pred.json")
-        path.write_text(json.dumps(content))
-
-
-def make_semantic(root: Path, videos: int = 4, frames: int = 60) -> None:
-    """VSPW masks of 480p with void, and displaced predictions."""
-    for video in range(videos):
-        folders = root / "data" / str(video) / "mask", root / "results" / str(video)
-        for folder in folders:
-            folder.mkdir(parents=True)
-        sides = [layered_labels((480, 854), frames, 20, video, jitter) for jitter in (0, 8)]
-        for t, (truth, predicted) in enumerate(zip(*sides, strict=True)):
-            truth[:20] = 255
-            cv2.imwrite(str(folders[0] / f"{t:05d}.png"), truth.astype(np.uint8))
-            cv2.imwrite(str(folders[1] / f"{t:05d}.png"), (predicted - 1).astype(np.uint8))
-
-
-def score_tracks(root: Path) -> dict:
-    from univs.evaluation.metrics.youtube_vis import YoutubeVisTruth, youtube_vis_ap
-    from univs.evaluation.result_files import read_json_list
-
-    truth = YoutubeVisTruth.from_json(json.loads((root / "truth.json").read_text()))
-    return youtube_vis_ap(truth, read_json_list(root / "results.json")).stats
-
-
-def score_panoptic(root: Path) -> dict:
-    from univs.evaluation.video_panoptic import score_result_folder
-
-    return score_result_folder(root / "truth.json", root / "truth", root / "results")
-
-
-def score_semantic(root: Path) -> dict:
-    from univs.evaluation.video_semantic import score_result_folder
-
-    videos = sorted(path.name for path in (root / "data").iterdir())
-    names = [str(index) for index in range(124)]
-    return score_result_folder(root / "data", root / "results", videos, names)
-
-
-def load_label_maps(root: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Truth and prediction of every video, uint8 [T, H, W]."""
-    from plain_track_metrics import label_videos
-
-    return [
-        (truth.astype(np.uint8), predicted.astype(np.uint8))
-        for truth, predicted in label_videos(root)
-    ]
-
-
-def score_consistency(videos: list[tuple[np.ndarray, np.ndarray]]) -> dict:
-    from univs.evaluation.metrics.video_consistency import VideoConsistency, video_consistency
-
-    counters = [VideoConsistency() for _ in videos]
-    for counter, frames in zip(counters, videos, strict=True):
-        for truth, predicted in zip(*frames, strict=True):
-            counter.add(truth, predicted, "")
-    return {
-        f"VC{k}": 100 * video_consistency(counter.clips(k) for counter in counters) for k in (8, 16)
-    }
-
-
-class Workload(NamedTuple):
-    """What is generated, what scores it, and whether the plain formulas do so too.
-
-    What ``load`` makes of the folder is scored; it does not count.
-    """
-
-    description: str
-    make: Callable[[Path], None]
-    score: Callable[[Any], dict]
-    has_plain: bool = True
-    load: Callable[[Path], Any] = Path
-
-
-# Indexed by name; the project's VPQ and STQ come from one pass over the files.
-WORKLOADS = {
-    "track_ap": Workload(
-        "40 videos x 36 frames x 10 truths x 20 predictions",
-        lambda root: make_tracks(root, 40, 36, 10, 20, 10),
-        score_tracks,
-    ),
-    "vpq": Workload("VPQ (ours: and STQ), 60 frames, 720p", make_panoptic, score_panoptic),
-    "stq": Workload("STQ (ours: and VPQ), 60 frames, 720p", make_panoptic, score_panoptic),
-    "semantic": Workload(
-        "mIoU, VC8 and VC16, 4 videos x 60 frames, 480p", make_semantic, score_semantic
-    ),
-    "video_consistency": Workload(
-        "VC8 and VC16 alone, the same videos in memory",
-        make_semantic,
-        score_consistency,
-        load=load_label_maps,
-    ),
-    "track_ap_full": Workload(
-        "421 videos x 30 frames x 4 truths x 100 predictions",
-        lambda root: make_tracks(root, 421, 30, 4, 100, 40, drawn_videos=4, drawn_predictions=8),
-        score_tracks,
-        has_plain=False,
-    ),
-}
+WORKLOADS: dict[str, Workload] = metric_speed_tracks.WORKLOADS | metric_speed_vos.WORKLOADS
+COLUMNS = (
+    ("workload", 19),
+    ("seconds", 9),
+    ("peak MiB", 10),
+    ("grown MiB", 11),
+    ("plain s", 9),
+    ("x plain", 9),
+    ("official s", 12),
+    ("x official", 12),
+    ("wanted", 8),
+)
 
 
 def peak_mib() -> float:
-    """Peak resident memory of this process, without that of its parent."""
+    """Peak resident memory of this process; unlike getrusage's, without that of its parent."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def measure(implementation: str, workload: str, root: Path) -> dict:
-    """Score in this process; seconds without imports and loading, peak memory in MiB."""
-    from plain_track_metrics import PLAIN
+def measure(implementation: str, name: str, root: Path) -> dict:
+    """Score in this process; processor seconds and peak memory in MiB."""
+    import univs.evaluation.offline  # noqa: F401  imports do not count
 
-    import univs.evaluation.video_panoptic  # noqa: F401  imports do not count
-
-    score = WORKLOADS[workload].score if implementation == "project" else PLAIN[workload]
-    content = WORKLOADS[workload].load(root)
-    start_mib, cpu, wall = peak_mib(), time.process_time(), time.perf_counter()
+    workload = WORKLOADS[name]
+    score = workload.score if implementation == "project" else workload.plain
+    content = workload.load(root)
+    start_mib, start = peak_mib(), time.process_time()
     numbers = score(content)
     return {
-        "wall": time.perf_counter() - wall,
-        "cpu": time.process_time() - cpu,
+        "seconds": time.process_time() - start,
         "peak_mib": peak_mib(),
         "grown_mib": peak_mib() - start_mib,
-        "numbers": numbers,
+        "numbers": {key: value for key, value in numbers.items() if isinstance(value, float)},
     }
 
 
-def measure_in_child(implementation: str, workload: str, root: Path, repeat: int) -> dict:
+def measure_in_child(implementation: str, name: str, root: Path, repeat: int) -> dict:
     """The fastest of ``repeat`` runs, each in a process of its own."""
-    command = [sys.executable, __file__, "--child", implementation, workload, str(root)]
+    command = [sys.executable, __file__, "--child", implementation, name, str(root)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
     runs = []
     for _ in range(repeat):
         output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
         runs.append(json.loads(output.stdout.splitlines()[-1]))
-    return min(runs, key=lambda run: run["cpu"])
+    return min(runs, key=lambda run: run["seconds"])
+
+
+def compare(name: str, actual: dict, expected: dict) -> None:
+    """Stop if a number of the plain formulas is not reproduced."""
+    for key, value in expected.items():
+        is_equal = math.isclose(actual[key], value, rel_tol=1e-9, abs_tol=1e-9)
+        if not is_equal and not (math.isnan(actual[key]) and math.isnan(value)):
+            sys.exit(f"{name}: {key} is {actual[key]!r}, by the plain formulas {value!r}")
+
+
+def run(name: str, repeat: int) -> list[str]:
+    """Measure one workload; the cells of its row."""
+    workload = WORKLOADS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        workload.make(Path(folder))
+        project = measure_in_child("project", name, Path(folder), repeat)
+        plain = None
+        if workload.plain is not None:
+            plain = measure_in_child("plain", name, Path(folder), 1)
+            compare(name, project["numbers"], plain["numbers"])
+    seconds = project["seconds"]
+    cells = [name, f"{seconds:.2f}", f"{project['peak_mib']:.0f}", f"{project['grown_mib']:.0f}"]
+    for reference in (plain and plain["seconds"], workload.official_seconds):
+        cells += ["-", "-"]
+        if reference is not None:
+            cells[-2:] = f"{reference:.2f}", f"{reference / seconds:.1f}"
+    return [*cells, "-" if workload.wanted is None else f"{workload.wanted:g}"]
 
 
 def main() -> None:
-    default = [name for name, workload in WORKLOADS.items() if workload.has_plain]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workload", nargs="*", choices=list(WORKLOADS), default=default)
+    parser.add_argument("--workload", nargs="*", choices=list(WORKLOADS), default=list(WORKLOADS))
     parser.add_argument("--repeat", type=int, default=3, help="runs of the project per workload")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -306,32 +117,12 @@ def main() -> None:
         implementation, name, root = arguments.child
         print(json.dumps(measure(implementation, name, Path(root))))
         return
-    print(f"{'workload':<16}{'':<10}{'wall s':>8}{'cpu s':>8}{'peak MiB':>10}{'grown MiB':>11}")
     for name in arguments.workload:
-        workload = WORKLOADS[name]
-        with tempfile.TemporaryDirectory() as folder:
-            workload.make(Path(folder))
-            runs = {"project": measure_in_child("project", name, Path(folder), arguments.repeat)}
-            if workload.has_plain:
-                runs["plain"] = measure_in_child("plain", name, Path(folder), 1)
-        for implementation, run in runs.items():
-            print(
-                f"{name:<16}{implementation:<10}{run['wall']:>8.2f}{run['cpu']:>8.2f}"
-                f"{run['peak_mib']:>10.0f}{run['grown_mib']:>11.0f}"
-            )
-        print(f"  {workload.description}", end="")
-        if workload.has_plain:
-            compare(name, runs["project"]["numbers"], runs["plain"]["numbers"])
-            ratio = runs["plain"]["cpu"] / runs["project"]["cpu"]
-            print(f": {ratio:.1f} times faster, equal numbers", end="")
-        print()
-
-
-def compare(workload: str, actual: dict, expected: dict) -> None:
-    """Stop if a number of the plain formulas is not reproduced."""
-    for key, value in expected.items():
-        if not np.isclose(actual[key], value, rtol=1e-9, atol=1e-9):
-            sys.exit(f"{workload}: {key} is {actual[key]!r}, by the plain formulas {value!r}")
+        print(f"{name}: {WORKLOADS[name].description}")
+    print("\n" + "".join(f"{title:<{width}}" for title, width in COLUMNS))
+    for name in arguments.workload:
+        cells = zip(run(name, arguments.repeat), COLUMNS, strict=True)
+        print("".join(f"{cell:<{width}}" for cell, (_, width) in cells), flush=True)
 
 
 if __name__ == "__main__":

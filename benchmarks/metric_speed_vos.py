@@ -1,37 +1,17 @@
-"""Speed and memory of the metrics of video object segmentation, files on disk included.
-
-Every workload is generated once and scored twice, each time in a fresh process on one core: by the
-project, and by a plain transcription of the formulas (whole frames, one pair at a time). The two
-must agree. Run from the root of the repository::
-
-    python benchmarks/metric_speed_vos.py [--workload NAME ...] [--repeat N]
-"""
+"""Workloads of the metrics of video object segmentation for metric_speed.py."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import resource
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
-from plain_vos_metrics import PLAIN
+import plain_vos_metrics
+from metric_speed_workload import Workload
 from pycocotools import mask as coco_mask
 
 from univs.evaluation.label_map_files import voc_palette, write_video
-from univs.evaluation.metrics.burst import evaluate_burst
-from univs.evaluation.video_object_protocols import (
-    DavisProtocol,
-    VipoSegProtocol,
-    score_result_folder,
-)
 
 HEIGHT, WIDTH = 480, 854
 
@@ -132,106 +112,68 @@ def make_burst(root: Path) -> None:
 
 
 def score_davis_semi(root: Path) -> dict:
+    from univs.evaluation.video_object_protocols import DavisProtocol, score_result_folder
+
     return score_result_folder(DavisProtocol(root / "truth"), root / "results")
 
 
 def score_davis_unsupervised(root: Path) -> dict:
+    from univs.evaluation.video_object_protocols import DavisProtocol, score_result_folder
+
     protocol = DavisProtocol(root / "truth", task="unsupervised")
     return score_result_folder(protocol, root / "results")
 
 
 def score_viposeg(root: Path) -> dict:
+    from univs.evaluation.video_object_protocols import VipoSegProtocol, score_result_folder
+
     protocol = VipoSegProtocol(
         root / "truth", reference_dir=root / "references", classes_file=root / "obj_class.json"
     )
-    return score_result_folder(protocol, root / "results")
+    numbers = score_result_folder(protocol, root / "results")
+    return {name: value if name == "decay" else value / 100 for name, value in numbers.items()}
 
 
 def score_burst(root: Path) -> dict:
+    from univs.evaluation.metrics.burst import evaluate_burst
+
     truth, results = (json.loads((root / f"{n}.json").read_text()) for n in ("truth", "results"))
     scores = evaluate_burst(truth, results, task="class_guided")
     return {f"{key} {group}": v for key in ("HOTA", "AP") for group, v in scores[key].items()}
 
 
-# What is generated, and what scores it, by workload.
-WORKLOADS: dict[str, tuple[str, Callable, Callable]] = {
-    "davis_semi": ("2 videos x 70 frames x 3 objects, 480p", make_davis_semi, score_davis_semi),
-    "davis_unsupervised": (
+# Indexed by name.
+WORKLOADS = {
+    "davis_semi": Workload(
+        "2 videos x 70 frames x 3 objects, 480p",
+        make_davis_semi,
+        score_davis_semi,
+        plain_vos_metrics.davis_semi,
+        official_seconds=11.4,
+        wanted=15,
+    ),
+    "davis_unsupervised": Workload(
         "40 frames, 4 objects, 10 proposals, 480p",
         make_davis_unsupervised,
         score_davis_unsupervised,
+        plain_vos_metrics.davis_unsupervised,
+        official_seconds=19.6,
+        wanted=15,
     ),
-    "viposeg": ("60 frames x 20 objects, 480p", make_viposeg, score_viposeg),
-    "burst": ("20 videos x 36 frames x 10 tracks, class-guided, 480p", make_burst, score_burst),
+    "pvos": Workload(
+        "VIPOSeg: 60 frames x 20 objects, 480p",
+        make_viposeg,
+        score_viposeg,
+        plain_vos_metrics.viposeg,
+        official_seconds=3.0,
+        wanted=1.5,
+    ),
+    "burst": Workload(
+        "class-guided: 20 videos x 36 frames x 10 tracks, 480p",
+        make_burst,
+        score_burst,
+        plain_vos_metrics.burst,
+        official_seconds=3.0,
+        wanted=1.5,
+    ),
 }
-
-
-def peak_mib() -> float:
-    """Peak resident memory of this process; unlike getrusage's, without that of its parent."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def measure(implementation: str, workload: str, root: Path) -> dict:
-    """Score in this process; processor seconds and peak resident memory in MiB."""
-    score = WORKLOADS[workload][2] if implementation == "project" else PLAIN[workload]
-    start_mib = peak_mib()
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    start = time.perf_counter()
-    numbers = score(root)
-    elapsed = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "seconds": elapsed,
-        "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "peak_mib": peak_mib(),
-        "start_mib": start_mib,
-        "numbers": {k: v for k, v in numbers.items() if isinstance(v, float)},
-    }
-
-
-def measure_in_child(implementation: str, workload: str, root: Path, repeat: int) -> dict:
-    """The fastest of ``repeat`` runs, each in a process of its own."""
-    command = [sys.executable, __file__, "--child", implementation, workload, str(root)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
-    runs = []
-    for _ in range(repeat):
-        output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
-        runs.append(json.loads(output.stdout.splitlines()[-1]))
-    return min(runs, key=lambda run: run["cpu_seconds"])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workload", nargs="*", choices=list(WORKLOADS), default=list(WORKLOADS))
-    parser.add_argument("--repeat", type=int, default=3, help="runs of the project per workload")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.child:
-        cv2.setNumThreads(1)
-        implementation, workload, root = arguments.child
-        print(json.dumps(measure(implementation, workload, Path(root))))
-        return
-    print(f"{'workload':<20}{'':<10}{'wall s':>8}{'cpu s':>8}{'peak MiB':>10}{'grown MiB':>11}")
-    for workload in arguments.workload:
-        description, make, _ = WORKLOADS[workload]
-        with tempfile.TemporaryDirectory() as folder:
-            make(Path(folder))
-            ours = measure_in_child("project", workload, Path(folder), arguments.repeat)
-            plain = measure_in_child("plain", workload, Path(folder), 1)
-        for name, run in (("project", ours), ("plain", plain)):
-            print(
-                f"{workload:<20}{name:<10}{run['seconds']:>8.2f}{run['cpu_seconds']:>8.2f}"
-                f"{run['peak_mib']:>10.0f}{run['peak_mib'] - run['start_mib']:>11.0f}"
-            )
-        for key, expected in plain["numbers"].items():
-            actual = ours["numbers"][key]
-            assert np.isclose(actual, expected, rtol=1e-9, atol=1e-9, equal_nan=True), (
-                f"{workload}: {key} is {actual!r}, by the plain formulas {expected!r}"
-            )
-        ratio = plain["cpu_seconds"] / ours["cpu_seconds"]
-        print(f"  {description}: {ratio:.1f} times faster, equal numbers")
-
-
-if __name__ == "__main__":
-    main()

@@ -243,12 +243,3 @@ def video_consistency(videos: list[tuple[np.ndarray, np.ndarray]]) -> dict:
                     same &= b[frame] == b[0]
                 values.append((same_truth & same).sum() / same_truth.sum())
     return {f"VC{k}": 100 * float(np.mean(values)) for k, values in clips.items()}
-
-
-PLAIN = {
-    "track_ap": track_ap,
-    "vpq": vpq,
-    "stq": stq,
-    "semantic": semantic,
-    "video_consistency": video_consistency,
-}

@@ -1,6 +1,6 @@
 """Plain transcriptions of the formulas: whole frames, one pair at a time.
 
-Nothing here is meant for use; see `metric_speed_vos.py`.
+Nothing here is meant for use; see `metric_speed.py`.
 """
 
 from __future__ import annotations
@@ -266,11 +266,3 @@ def average_precision(videos: list[tuple], threshold: float) -> float:
         curve.append((hits / num_truths, hits / (rank + 1)))
     recalls = np.linspace(0, 1, 101)
     return float(np.mean([max((p for r, p in curve if r >= x), default=0.0) for x in recalls]))
-
-
-PLAIN = {
-    "davis_semi": davis_semi,
-    "davis_unsupervised": davis_unsupervised,
-    "viposeg": viposeg,
-    "burst": burst,
-}

@@ -67,10 +67,36 @@ def test_a_teacher_that_a_file_lacks_starts_as_the_student(tmp_path, r50, make_m
     model = make_model(
         {**zeros, **{name.replace("head.", "head_t."): tensor for name, tensor in zeros.items()}}
     )
-    load_weights(model, path, strict=True)
+    report = load_weights(model, path, strict=True)
+    assert "teacher start as copies of those of the student" in report.summary()
     teacher = model.sem_seg_head_t.predictor
     assert torch.equal(teacher.query_feat.weight, student[f"{HEAD}query_feat.weight"])
     assert (
         teacher.query_feat.weight.data_ptr()
         != model.sem_seg_head.predictor.query_feat.weight.data_ptr()
+    )
+
+
+def test_a_model_without_a_teacher_takes_either_copy(tmp_path, r50, make_model):
+    path = tmp_path / "stage3.pth"
+    student = univs_tensors(r50)
+    teacher = {
+        name.replace("backbone.", "backbone_t.").replace("head.", "head_t."): tensor - 5
+        for name, tensor in student.items()
+    }
+    torch.save({"model": {**student, **teacher}}, path)
+    for prefers_teacher, shift in ((None, -5), (True, -5), (False, 0)):
+        model = make_model({name: torch.zeros_like(tensor) for name, tensor in student.items()})
+        if prefers_teacher is not None:
+            model.prefers_teacher = prefers_teacher
+        report = load_weights(model, path, strict=True)
+        state = model.state_dict()
+        assert all(torch.equal(state[name], tensor + shift) for name, tensor in student.items())
+        taken = "student" if prefers_teacher is False else "teacher"
+        assert f"the weights of the {taken} are taken" in report.summary()
+    backbone = make_model({name: torch.zeros_like(tensor) for name, tensor in student.items()})
+    load_weights(backbone, path, prefix="backbone.", strict=True)
+    assert torch.equal(
+        backbone.state_dict()["backbone.stem.conv1.weight"],
+        teacher["backbone_t.stem.conv1.weight"],
     )

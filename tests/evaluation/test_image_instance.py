@@ -10,9 +10,7 @@ import torch
 from pycocotools import mask as coco_mask
 
 from detectron2.data import MetadataCatalog
-from detectron2.engine import launch
 from detectron2.structures import Instances
-from detectron2.utils import comm
 from univs.evaluation.image_instance import ROWS, ImageInstanceEvaluator, score_result_file
 from univs.evaluation.metrics.coco import coco_ap
 
@@ -109,24 +107,3 @@ def test_metadata_is_checked():
             ImageInstanceEvaluator("bare")
     finally:
         MetadataCatalog.remove("bare")
-
-
-def _run(json_file, output_path):
-    MetadataCatalog.get(NAME).set(
-        json_file=json_file, thing_dataset_id_to_contiguous_id={3: 0, 9: 1}
-    )
-    evaluator = ImageInstanceEvaluator(NAME)
-    image_id = (7, 8)[comm.get_rank()]
-    evaluator.process([{"image_id": image_id}], [output_of(*OUTPUTS[image_id])])
-    result = evaluator.evaluate()
-    if comm.is_main_process():
-        with open(output_path, "w") as file:
-            json.dump(result, file)
-
-
-def test_two_processes_give_the_numbers_of_one(truth, tmp_path):
-    launch(_run, 2, dist_url="auto", args=(str(truth), str(tmp_path / "two.json")))
-    evaluator = ImageInstanceEvaluator(NAME)
-    for image_id, result in OUTPUTS.items():
-        evaluator.process([{"image_id": image_id}], [output_of(*result)])
-    np.testing.assert_equal(json.loads((tmp_path / "two.json").read_text()), evaluator.evaluate())

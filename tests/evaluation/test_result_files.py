@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from univs.evaluation.result_files import (
+    ResultParts,
     atomic_text_file,
     pack_records,
     read_json_list,
@@ -58,3 +59,15 @@ def test_packed_records_are_joined(tmp_path):
     assert json.loads((tmp_path / "all.json").read_text()) == sum(lists, [])
     write_packed_records(tmp_path / "none.json", [])
     assert json.loads((tmp_path / "none.json").read_text()) == []
+
+
+def test_parts_are_joined_in_the_given_order_and_removed(tmp_path):
+    parts = ResultParts(tmp_path / "out" / "results.json")
+    for name, records in (("b/1", [{"x": 1}]), (2, []), ("a", [{"x": 2}, {"x": 3}]), ("old", [7])):
+        parts.write(name, records)
+    parts.join(["a", "b/1", 2])
+    assert json.loads(parts.path.read_text()) == [{"x": 2}, {"x": 3}, {"x": 1}]
+    assert list(parts.path.parent.iterdir()) == [parts.path]
+    parts.write("a", [{"x": 4}])
+    parts.join(["a"], {"split": "val"}, "sequences")
+    assert json.loads(parts.path.read_text()) == {"split": "val", "sequences": [{"x": 4}]}

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from detectron2.data import MetadataCatalog
-from detectron2.engine import launch
-from detectron2.utils import comm
 from univs.evaluation.metrics.youtube_vis import youtube_vis_ap
 from univs.evaluation.video_instance import YoutubeVISEvaluator, score_result_file
 from univs.structures import Track, VideoResult, encode_mask
@@ -198,30 +196,3 @@ def test_wrong_input_names_the_video(make_evaluator):
     evaluator.process([{"video_id": 1}], prediction(1))
     with pytest.raises(ValueError, match="Video 1 was processed twice"):
         evaluator.process([{"video_id": 1}], prediction(1))
-
-
-def _evaluate_share(folder):
-    name = "tracks_of_two_processes"
-    MetadataCatalog.get(name).set(
-        json_file=str(folder / "truth.json"), thing_dataset_id_to_contiguous_id={3: 0, 7: 1}
-    )
-    evaluator = YoutubeVISEvaluator(name, folder / "shared")
-    evaluator.reset()
-    for video_id in ([5, 1], [2])[comm.get_rank()]:
-        evaluator.process([{"video_id": video_id}], prediction(video_id))
-    results = evaluator.evaluate()
-    if comm.is_main_process():
-        (folder / "shared.json").write_text(json.dumps(results["segm"]))
-    else:
-        assert results is None
-
-
-def test_two_processes_give_the_same_numbers_and_file(make_evaluator, tmp_path):
-    evaluator = make_evaluator()
-    for video_id in NUM_FRAMES:
-        evaluator.process([{"video_id": video_id}], prediction(video_id))
-    single = evaluator.evaluate()["segm"]
-    launch(_evaluate_share, 2, dist_url="auto", args=(tmp_path,))
-    np.testing.assert_equal(json.loads((tmp_path / "shared.json").read_text()), dict(single))
-    files = [tmp_path / folder / "results.json" for folder in ("inference", "shared")]
-    assert files[0].read_bytes() == files[1].read_bytes()

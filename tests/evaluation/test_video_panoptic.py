@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from univs.evaluation.panoptic_files import read_id_map, write_id_map
-from univs.evaluation.video_panoptic import VideoPanopticEvaluator, score_result_folder
+from univs.evaluation.panoptic_video_truth import PanopticVideoTruth
+from univs.evaluation.video_panoptic import (
+    VideoPanopticEvaluator,
+    panoptic_percentages,
+    score_videos,
+)
 from univs.structures import Track, VideoResult, encode_mask
 
 SIZE = (12, 20)
@@ -64,9 +69,8 @@ def result(video, shift=0):
 
 
 def make(data, **arguments):
-    evaluator = VideoPanopticEvaluator(
-        data / "truth.json", data / "truth", data / "results", **arguments
-    )
+    truth = PanopticVideoTruth(data / "truth.json", data / "truth")
+    evaluator = VideoPanopticEvaluator(truth, data / "results", **arguments)
     evaluator.reset()
     return evaluator
 
@@ -98,10 +102,9 @@ def test_perfect_prediction(data):
 def test_equals_offline_scoring_of_the_written_files(data):
     values = score(data, shift=1)
     assert 50 < values["VPQ"] < 100 and values["VPQ_stuff"] == 100 > values["VPQ_thing"]
-    offline = score_result_folder(
-        data / "truth.json", data / "truth", data / "results", windows=(1, 2, 4)
-    )
-    assert offline == values
+    truth = PanopticVideoTruth(data / "truth.json", data / "truth")
+    offline = score_videos(truth, data / "results", (1, 2, 4))
+    assert panoptic_percentages(offline, (1, 2, 4), truth.categories) == values
     written = json.loads((data / "results" / "pred.json").read_text())["annotations"]
     assert [video["video_id"] for video in written] == ["a", "b"]
     segments = written[0]["annotations"][0]["segments_info"]
@@ -131,23 +134,23 @@ def test_wrong_input_names_video_and_frame(data):
         evaluator.process([{"video_id": "a"}], unknown)
 
     score(data)
-    arguments = (data / "truth.json", data / "truth", data / "results")
+    arguments = PanopticVideoTruth(data / "truth.json", data / "truth"), data / "results"
     path = data / "results" / "pan_pred" / "a" / "3.png"
     ids = read_id_map(path)
     write_id_map(path, np.where(ids == 2, 9, ids))
     with pytest.raises(ValueError, match="Video 'a', frame 3: the prediction map holds the id 9"):
-        score_result_folder(*arguments)
+        score_videos(*arguments)
     write_id_map(path, ids[:, 1:])
     with pytest.raises(ValueError, match="Video 'a', frame 3: the truth has the size"):
-        score_result_folder(*arguments)
+        score_videos(*arguments)
     path.unlink()
     with pytest.raises(FileNotFoundError, match="3.png"):
-        score_result_folder(*arguments)
+        score_videos(*arguments)
     predicted = json.loads((data / "results" / "pred.json").read_text())
     predicted["annotations"][0]["annotations"].pop()
     (data / "results" / "pred.json").write_text(json.dumps(predicted))
     with pytest.raises(ValueError, match="video 'a': frame 4 is missing"):
-        score_result_folder(*arguments)
+        score_videos(*arguments)
     (data / "results" / "pred.json").write_text('{"annotations": [')
     with pytest.raises(ValueError, match="pred.json is not a JSON file"):
-        score_result_folder(*arguments)
+        score_videos(*arguments)

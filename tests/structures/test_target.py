@@ -45,6 +45,7 @@ def test_a_category_list_may_be_empty():
         (lambda: CategoryTarget(id=1, categories=[-1]), "negative"),
         (lambda: MaskTarget(id=7, mask=np.zeros((1, 4, 6), bool)), r"target 7 .*\[1, 4, 6\]"),
         (lambda: MaskTarget(id=7, mask=np.zeros((4, 6))), "target 7 must be bool"),
+        (lambda: MaskTarget(id=7, mask=np.zeros((4, 6), bool), category=-1), "7 is negative"),
         (lambda: BoxTarget(id=1, box=[0, 0, 1]), "four finite numbers"),
         (lambda: BoxTarget(id=1, box=[0, 0, np.nan, 2]), "four finite numbers"),
         (lambda: BoxTarget(id=1, box=[5, 0, 5, 2]), "x0 < x1"),

@@ -8,17 +8,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from univs.app.output_folder import check_output_folder
+from univs.app.worst_frames import check_has_pictures, write_worst_frames
+
 if TYPE_CHECKING:
-    from univs.evaluation.offline import Report
+    from univs.evaluation.report import Report
 
 _EPILOG = """\
 RESULTS is what the benchmark asks for, also as a zip archive:
   YouTube-VIS, OVIS         results.json
-  COCO                      coco_instances_results.json, or predictions.json and panoptic/*.png
+  COCO, LVIS                coco_instances_results.json, or predictions.json and panoptic/*.png
+  ADE20K, Cityscapes        sem_seg_predictions.json, or <image>.png with the classes from 0 on
   VSPW                      <video>/<frame>.png
   VIPSeg                    pred.json and pan_pred/<video>/<frame>.png
-  DAVIS, YouTube-VOS, MOSE  <video>/<frame>.png, the value of a pixel being the id of an object
-  Ref-YouTube-VOS           <video>/<expression>/<frame>.png
+  Cityscapes-VPS            pred.json and pan_pred/<image id>.png
+  KITTI-STEP                <sequence>/<frame>.png: class in red, instance in green and blue
+  DAVIS, YouTube-VOS, MOSE, <video>/<frame>.png, the value of a pixel being the id of an object
+  VIPOSeg
+  Ref-YouTube-VOS, MeViS    <video>/<expression>/<frame>.png
   Ref-DAVIS17               anno_0 ... anno_3 with <video>/<frame>.png each, or one of the four
   BURST                     one JSON file
 
@@ -52,6 +59,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
         "--per-video", action="store_true", help="also print one row per video, worst first"
     )
     parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="videos to score at a time"
+    )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="draw the worst frame of each of the worst videos: image, truth, result",
+    )
+    parser.add_argument(
+        "--worst", type=int, default=10, metavar="N", help="how many pictures (default: 10)"
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write all numbers, such as scores.json"
     )
     return parser
@@ -66,22 +85,35 @@ def run(options: argparse.Namespace) -> int:
     if options.root is not None and not options.root.is_dir():
         raise FileNotFoundError(f"--root {options.root}: there is no such folder.")
     if options.output is not None:
-        from univs.app.output_folder import check_output_folder
-
         if options.output.is_dir():
             raise IsADirectoryError(f"--output {options.output}: this is a folder; name a file.")
         check_output_folder(options.output.absolute().parent)
 
+    for name in ("worst", "processes"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name} {getattr(options, name)}: must be 1 or more.")
+    if options.pictures is not None:
+        if options.pictures.exists() and not options.pictures.is_dir():
+            raise NotADirectoryError(f"--pictures {options.pictures}: this is no folder.")
+        check_output_folder(options.pictures.absolute())
+
     from univs.data.catalog import find_entry, register_datasets
-    from univs.evaluation.offline import score_results
+    from univs.evaluation.offline import score_results, unpacked
 
     try:
         find_entry(options.dataset, options.root)
     except KeyError as error:
         raise ValueError(str(error.args[0])) from error
     register_datasets(options.root)
-    report = score_results(options.dataset, options.results)
-    print_report(report, per_video=options.per_video)
+    if options.pictures is not None:
+        check_has_pictures(options.dataset)
+    with unpacked(options.results) as results:
+        report = score_results(options.dataset, results, processes=options.processes)
+        print_report(report, per_video=options.per_video)
+        if options.pictures is not None:
+            worst = [video for video, _ in report.worst_first()[: options.worst]]
+            paths = write_worst_frames(options.pictures, options.dataset, results, worst)
+            print(f"\nWorst frames: {len(paths)} pictures in {options.pictures}")
     if options.output is not None:
         write_report(options.output, report, options.dataset, options.results)
         print(f"\nAll numbers: {options.output}")
@@ -90,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
 
 def print_report(report: Report, *, per_video: bool) -> None:
     """Print the main numbers of every task; numbers of single classes are left to the file."""
-    from univs.evaluation.offline import STABILITY
+    from univs.evaluation.report import STABILITY
 
     for task, numbers in report.scores.items():
         # As in Detectron2, a hyphen marks the number of one class; DAVIS has it in every name.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from univs.app.segment_video import SegmentedVideo
     from univs.data.video_source import VideoSource
     from univs.structures import Target
+    from univs.tracking import Segmenter
 
 _EPILOG = """\
 Writes into the output folder, once all frames are done:
@@ -19,6 +20,7 @@ Writes into the output folder, once all frames are done:
   NAME.json          tracks: class, score and one COCO run-length mask per frame
   masks/00000.png    per frame, the id of the track at every pixel
   labels/00000.png   per frame, the category of every pixel (semantic models)
+With several tasks, a folder for each of them holds all of these.
 
 A camera or stream is segmented until it ends or Ctrl-C is pressed.
 """
@@ -49,8 +51,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     )
     parser.add_argument(
         "--task",
+        nargs="+",
+        default=[],
         choices=("vis", "vps", "vss", "vos", "pvos", "refvos", "pet"),
-        help="what to look for (default: what the model is made for; with targets, theirs)",
+        help="what to look for (default: what the model is made for; with targets, theirs); "
+        "several are done in one pass, each into a folder of its own (TarViS)",
     )
     parser.add_argument(
         "--vocabulary", metavar="NAME", help="class list, for models that know several"
@@ -147,7 +152,9 @@ def run(options: argparse.Namespace) -> int:
             segmenter = univs.load(
                 options.config_file, weights=options.weights, options=overrides, device=device
             )
-    task = options.task or _task_of(targets)
+    if len(options.task) > 1:
+        return _run_tasks(options, console, segmenter, source, output, targets)
+    task = options.task[0] if options.task else _task_of(targets)
     with segmenter.session(task, vocabulary=options.vocabulary) as session:
         console.print(f"Latency: {describe_latency(session.latency, source.fps)}")
     with _progress(console) as progress:
@@ -163,6 +170,35 @@ def run(options: argparse.Namespace) -> int:
             on_frame=lambda: progress.advance(bar),
         )
     _report(console, source, video, options.score_threshold)
+    return 0
+
+
+def _run_tasks(
+    options: argparse.Namespace,
+    console: Console,
+    segmenter: Segmenter,
+    source: VideoSource,
+    output: Path,
+    targets: list[Target],
+) -> int:
+    from univs.app.segment_tasks import segment_video_by_tasks
+    from univs.tracking.mode import describe_latency
+
+    session = segmenter.mixed_session(options.task, vocabulary=options.vocabulary)
+    console.print(f"Latency: {describe_latency(session.latency, source.fps)}")
+    with _progress(console) as progress:
+        bar = progress.add_task(source.name, total=source.num_frames)
+        videos = segment_video_by_tasks(
+            source,
+            session,
+            output,
+            targets=targets,
+            score_threshold=options.score_threshold,
+            on_frame=lambda: progress.advance(bar),
+        )
+    for task, video in videos.items():
+        console.print(f"{task}:", style="bold")
+        _report(console, source, video, options.score_threshold)
     return 0
 
 

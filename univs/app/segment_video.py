@@ -105,8 +105,8 @@ def segment_video(
             for target in targets:
                 session.add(target)
             seen: deque[np.ndarray] = deque()  # frames of a live source that wait for results
-            again = _popped(seen) if source.is_live else iter(source)
-            sink = _FrameSink(again, writer, staging, segmenter.class_names, score_threshold)
+            again = popped(seen) if source.is_live else iter(source)
+            sink = FrameSink(again, writer, staging, segmenter.class_names, score_threshold)
             num_frames = 0
             try:
                 for frame in source:
@@ -127,31 +127,53 @@ def segment_video(
                     f"The model answered {sink.num_frames} of {num_frames} frames, and its result "
                     f"has {result.num_frames}."
                 )
-        kept = result.filtered(score_threshold)
-        if result.tracks or not sink.has_labels:
-            _write_masks(staging / "masks", kept)
-        record = _record(source, kept, segmenter.class_names, score_threshold)
-        (staging / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
-        written = {
-            "overlay": f"{name}_overlay.mp4",
-            "results": f"{name}.json",
-            "masks": "masks",
-            "labels": "labels",
-        }
-        paths = {
-            what: output_dir / entry
-            for what, entry in written.items()
-            if (staging / entry).exists()
-        }
+        return write_result(
+            staging, output_dir, source, result, segmenter.class_names, score_threshold
+        )
+
+
+def write_result(
+    staging: Path,
+    output_dir: Path,
+    source: VideoSource,
+    result: VideoResult,
+    class_names: list[str],
+    score_threshold: float,
+) -> SegmentedVideo:
+    """Write the results of a whole video beside its overlay.
+
+    Args:
+        staging: folder that holds the overlay, and label maps if there are some.
+        output_dir: where its content is moved to later.
+        source: the video.
+        result: of the whole video.
+        class_names: name of each category.
+        score_threshold: tracks below it are left out.
+    """
+    name, kept = source.name, result.filtered(score_threshold)
+    if result.tracks or not (staging / "labels").exists():
+        write_masks(staging / "masks", kept)
+    record = result_record(source, kept, class_names, score_threshold)
+    (staging / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
+    written = {
+        "overlay": f"{name}_overlay.mp4",
+        "results": f"{name}.json",
+        "masks": "masks",
+        "labels": "labels",
+    }
+    paths = {
+        what: output_dir / entry for what, entry in written.items() if (staging / entry).exists()
+    }
     return SegmentedVideo(result=result, paths=paths, tracks_kept=len(kept.tracks))
 
 
-def _popped(frames: deque[np.ndarray]) -> Iterator[np.ndarray]:
+def popped(frames: deque[np.ndarray]) -> Iterator[np.ndarray]:
+    """Frames in the order they were appended, each given up when it is asked for."""
     while True:
         yield frames.popleft()
 
 
-class _FrameSink:
+class FrameSink:
     """Draws final frames onto a second reading of the source, which lags behind the model."""
 
     def __init__(
@@ -162,15 +184,23 @@ class _FrameSink:
         class_names: list[str],
         score_threshold: float,
     ) -> None:
+        """
+        Args:
+            frames: the frames of the video, from the first on.
+            writer: of the overlay.
+            folder: label maps go to its folder ``labels``.
+            class_names: name of each category.
+            score_threshold: segments below it are not drawn.
+        """
         self._frames = frames
         self._writer = writer
         self._label_folder = folder / "labels"
         self._class_names = class_names
         self._score_threshold = score_threshold
         self.num_frames = 0
-        self.has_labels = False
 
     def add_all(self, results: Iterable[FrameResult]) -> None:
+        """Draw the results of the frames that follow."""
         for result in results:
             if result.frame_index != self.num_frames:
                 raise RuntimeError(
@@ -185,20 +215,20 @@ class _FrameSink:
 
     def _write_labels(self, label_map: np.ndarray) -> None:
         self._label_folder.mkdir(exist_ok=True)
-        self.has_labels = True
         palette = track_colors(np.arange(256) + 1)  # of category 0, 1, ..., as in the overlay
         palette[255] = 0  # void
         png = label_png(label_map, len(self._class_names))
         write_id_map(self._label_folder / f"{self.num_frames:05d}.png", png, palette)
 
 
-def _write_masks(folder: Path, result: VideoResult) -> None:
+def write_masks(folder: Path, result: VideoResult) -> None:
+    """Write an id map for every frame into a new folder."""
     folder.mkdir()
     for index, id_map in enumerate(result.to_indexed_masks()):
         write_id_map(folder / f"{index:05d}.png", id_map, davis_palette())
 
 
-def _record(
+def result_record(
     source: VideoSource, result: VideoResult, class_names: list[str], score_threshold: float
 ) -> dict:
     """The content of the JSON file."""

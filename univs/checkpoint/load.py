@@ -13,7 +13,7 @@ from univs.checkpoint.names import current_names
 from univs.checkpoint.report import CheckpointMismatchError, LoadReport, Misshaped
 from univs.checkpoint.safe_reader import CheckpointFile, read_checkpoint
 from univs.checkpoint.tarvis_vocabulary import vocabularies_of, with_class_queries
-from univs.checkpoint.transfer import with_teacher
+from univs.checkpoint.transfer import fit_copies
 
 
 def load_weights(
@@ -24,7 +24,8 @@ def load_weights(
     Args:
         model: the model; tensors that the file lacks or has in another shape keep their values. A
             teacher (``backbone_t``, ``sem_seg_head_t``) that the file lacks becomes a copy of the
-            student.
+            student; of a file with both, a model without a teacher takes that of its attribute
+            ``prefers_teacher``, by default the teacher.
         path: a local file.
         strict: refuse a file that does not fit completely; the model is not changed then.
         prefix: load only this part of the model, e.g. ``"backbone."``, and expect only it.
@@ -54,19 +55,21 @@ def load_tensors(
         ignored=[*checkpoint.not_tensors, *name_map.dropped],
         recognised=name_map.recognised,
     )
-    available = {
-        new: checkpoint.tensors[old]
-        for old, new in name_map.names.items()
-        if new.startswith(prefix)
-    }
+    state = model.state_dict(keep_vars=True)
+    available, notes = fit_copies(
+        {new: checkpoint.tensors[old] for old, new in name_map.names.items()},
+        state,
+        take_teacher=getattr(model, "prefers_teacher", True),
+    )
+    report.notes += notes
+    available = {name: tensor for name, tensor in available.items() if name.startswith(prefix)}
     places = {
         name: tensor
-        for name, tensor in model.state_dict(keep_vars=True).items()
+        for name, tensor in state.items()
         if isinstance(tensor, torch.Tensor) and name.startswith(prefix)
     }
     if prefix and not places:
         raise ValueError(f"The model has no tensors whose names begin with {prefix!r}.")
-    available = with_teacher(available, places)
     if not strict:
         available = with_class_queries(available, places, vocabularies_of(model))
     copies = _match(available, places, report)

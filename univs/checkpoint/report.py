@@ -31,6 +31,7 @@ class LoadReport:
         misshaped: tensors with another shape in the file; the model keeps its values.
         ignored: entries of the file that are of no use to any model, or that the model computes.
         recognised: what kinds of old or foreign files this one was read as.
+        notes: what else the user should know, one line each.
     """
 
     path: str
@@ -40,6 +41,7 @@ class LoadReport:
     misshaped: list[Misshaped] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     recognised: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_complete(self) -> bool:
@@ -51,6 +53,7 @@ class LoadReport:
         lines = [f"{len(self.loaded)} tensors loaded from {self.path}"]
         if self.recognised:
             lines[0] += f" (read as: {', '.join(self.recognised)})"
+        lines += self.notes
         in_model = [*self.loaded, *self.missing, *(entry.name for entry in self.misshaped)]
         in_file = [*self.loaded, *self.unexpected, *(entry.name for entry in self.misshaped)]
         lines += _section("missing in the file, so the model keeps its own", self.missing, in_model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -113,21 +113,42 @@ def _reason_to_leave(name: str, tensor: Tensor, num_queries: int) -> str | None:
     return None
 
 
-def with_teacher(
-    available: Mapping[str, Tensor], places: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Let a teacher that a file lacks start as a copy of the student.
+def fit_copies(
+    available: Mapping[str, Tensor], names: Iterable[str], *, take_teacher: bool
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Make a file with or without a teacher fit a model with or without one.
+
+    A teacher that the file lacks starts as a copy of the student. Of a file with both, a model
+    that has no teacher takes one of them.
 
     Args:
-        available: tensors of a file by today's names.
-        places: tensors of the model; those of a teacher are ``backbone_t.*``, ``sem_seg_head_t.*``.
+        available: tensors of the file by today's names.
+        names: of the tensors of the model; those of a teacher are ``backbone_t.*`` and
+            ``sem_seg_head_t.*``.
+        take_teacher: which of two copies a model without a teacher takes.
 
     Returns:
-        ``available``, and the student's tensors under the missing names of the teacher.
+        ``available`` by the names of the model; and what was done, for the user.
     """
-    copies = {}
-    for name in places:
-        student = _TEACHER.sub(r"\1.", name)
-        if student != name and name not in available and student in available:
-            copies[name] = available[student]
-    return {**available, **copies}
+    names = list(names)
+    in_model = [name for name in names if _TEACHER.match(name)]
+    in_file = {
+        name: _TEACHER.sub(r"\1.", name) for name in available if _TEACHER.match(name)
+    }  # and the student's name
+    if in_model:
+        lacking = {name: _TEACHER.sub(r"\1.", name) for name in in_model if name not in available}
+        copies = {
+            name: available[student] for name, student in lacking.items() if student in available
+        }
+        note = f"{len(copies)} tensors of the teacher start as copies of those of the student"
+        return {**available, **copies}, [note] if copies else []
+    if not in_file:
+        return dict(available), []
+    kept = {name: tensor for name, tensor in available.items() if name not in in_file}
+    if take_teacher:
+        kept |= {student: available[name] for name, student in in_file.items()}
+    taken, other = ("teacher", "student") if take_teacher else ("student", "teacher")
+    return kept, [
+        f"the weights of the {taken} are taken, not those of the {other} "
+        f"(MODEL.UniVS.EMA_INFERENCE {other} takes them)"
+    ]

@@ -7,11 +7,15 @@ matter of the benchmark and is decided here, for evaluators and for scoring file
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from detectron2.data import Metadata
+from detectron2.data import DatasetCatalog, Metadata
+from univs.evaluation.metadata import class_names, required
+from univs.evaluation.metrics.segmentation_tracking import StqProtocol
+from univs.evaluation.panoptic_video_truth import CityscapesVpsTruth, PanopticVideoTruth
 from univs.evaluation.referring import ReferringTruth
+from univs.evaluation.step import StepTruth
 from univs.evaluation.video_object_protocols import (
     DavisProtocol,
     MoseProtocol,
@@ -30,13 +34,18 @@ _KINDS = {
     "vos": "video_object",
     "pvos": "video_object",
     "burst_point": "burst",
+    "burst_class": "burst_class",
     "coco": "image_instance",
+    "lvis": "image_instance",
     "coco_panoptic_seg": "image_panoptic",
     "sem_seg": "image_semantic",
 }
-# Layouts whose results no evaluator of this project reads.
-_UNSCORED_LAYOUTS = ("kitti_step", "cityscapes_vps", "mevis")
-_KINDS_OF_LAYOUTS = {("vos", "refytvos"): "referring", ("vos", "burst"): "burst"}
+_KINDS_OF_LAYOUTS = {
+    ("vos", "refytvos"): "referring",
+    ("vos", "mevis"): "referring",
+    ("vos", "burst"): "burst",
+    ("video_panoptic_seg", "kitti_step"): "step",
+}
 
 
 def benchmark_kind(metadata: Metadata) -> str:
@@ -47,11 +56,6 @@ def benchmark_kind(metadata: Metadata) -> str:
     """
     kind = metadata.get("evaluator_type", "")
     layout = metadata.get("layout")
-    if layout in _UNSCORED_LAYOUTS:
-        raise ValueError(
-            f"Results on {metadata.name} cannot be scored: there is no evaluator for files in the "
-            f"layout {layout!r}."
-        )
     if kind not in _KINDS:
         raise ValueError(
             f"Dataset {metadata.name} has the evaluator type {kind!r}, for which there is no "
@@ -60,56 +64,30 @@ def benchmark_kind(metadata: Metadata) -> str:
     return _KINDS_OF_LAYOUTS.get((kind, layout), _KINDS[kind])
 
 
-def required(metadata: Metadata, key: str) -> str:
-    """An entry of the metadata.
-
-    Raises:
-        ValueError: it is missing.
-    """
-    if not hasattr(metadata, key):
-        raise ValueError(
-            f"The metadata of the data set {metadata.name!r} has no {key!r}; set it where the data "
-            "set is registered."
-        )
-    return getattr(metadata, key)
-
-
-def class_names(metadata: Metadata) -> list[str]:
-    """Names of the classes in the order in which results count them.
-
-    Raises:
-        ValueError: the metadata does not say.
-    """
-    if not hasattr(metadata, "class_names") and not metadata.get("thing_classes"):
-        return list(required(metadata, "stuff_classes"))
-    return list(required(metadata, "class_names"))
-
-
-def dataset_ids(metadata: Metadata) -> dict[int, int]:
-    """Category id of the data set by contiguous category, things and stuff."""
-    tables = [
-        metadata.get(f"{kind}_dataset_id_to_contiguous_id", {}) for kind in ("thing", "stuff")
-    ]
-    return {contiguous: official for table in tables for official, contiguous in table.items()}
-
-
 def listed_videos(metadata: Metadata) -> list[str] | None:
-    """Videos of the split by its text file; None if there is no such file."""
+    """Videos of the split by its text file, or of the part of it; None if there is no such file."""
+    if metadata.get("part"):
+        return [entry["video_id"] for entry in DatasetCatalog.get(metadata.name)]
     path = metadata.get("split_txt")
     if path is None:
         return None
     return [line.strip() for line in Path(path).read_text().splitlines() if line.strip()]
 
 
-def panoptic_files(metadata: Metadata) -> tuple[Path, Path]:
-    """JSON file and folder of colour-coded maps of a panoptic video data set.
+def panoptic_video_truth(metadata: Metadata) -> PanopticVideoTruth:
+    """Segments and colour-coded maps of a panoptic video data set.
 
     VIPSeg's evaluation reads files that its own conversion script makes: ``panomasksRGB`` beside
     the 16-bit ``panomasks``, and ``panoptic_gt_VIPSeg_<split>.json``.
 
     Raises:
         FileNotFoundError: they are missing; the message says how to make them.
+        ValueError: the truth is not public, or the files are broken.
     """
+    if metadata.get("layout") == "cityscapes_vps":
+        if metadata.get("panoptic_root") is None:
+            raise ValueError(not_public(metadata))
+        return CityscapesVpsTruth(required(metadata, "panoptic_json"), metadata.panoptic_root)
     masks = Path(required(metadata, "panoptic_root"))
     colors = masks.with_name("panomasksRGB")
     if metadata.get("panoptic_json"):
@@ -125,7 +103,35 @@ def panoptic_files(metadata: Metadata) -> tuple[Path, Path]:
             f"Results on {metadata.name} cannot be scored without {' and '.join(missing)}. Make "
             "them with change2_720p.py and create_panoptic_video_labels.py of the VIPSeg download."
         )
-    return json_file, colors
+    truth = PanopticVideoTruth(json_file, colors)
+    if metadata.get("part"):
+        truth.videos = {name: truth.videos[name] for name in listed_videos(metadata)}
+    return truth
+
+
+def step_things(metadata: Metadata) -> list[int]:
+    """Classes of a data set in the layout of KITTI-STEP whose instances are tracked."""
+    return sorted(metadata.get("thing_dataset_id_to_contiguous_id", {}).values())
+
+
+def step_truth(metadata: Metadata) -> StepTruth | None:
+    """Maps of class and instance; None if they are not public.
+
+    Raises:
+        FileNotFoundError: they are missing.
+    """
+    if metadata.get("panoptic_root") is None:
+        return None
+    protocol = StqProtocol(len(class_names(metadata)), tuple(step_things(metadata)))
+    return StepTruth(metadata.panoptic_root, protocol)
+
+
+def not_public(metadata: Metadata) -> str:
+    """What to tell who wants to score results on a data set without public truth."""
+    return (
+        f"The truth of {metadata.name} is not public, or not complete here. Hand the results in to "
+        "the server of the benchmark."
+    )
 
 
 def burst_truth_file(metadata: Metadata) -> Path:
@@ -145,16 +151,22 @@ def referring_truth(metadata: Metadata) -> ReferringTruth:
     """Expressions, and masks if the expressions say which object they mean."""
     path = Path(required(metadata, "json_file"))
     videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+    if metadata.get("layout") == "mevis":
+        masks = metadata.get("mask_root")
+        is_public = masks is not None and Path(masks).is_file() and _all_have("anno_id", videos)
+        return ReferringTruth(path, mask_file=masks if is_public else None)
     # The published validation file also lists the videos of the test file.
     test_file = path.parent.parent / "test" / path.name
     if path.parent.name == "valid" and test_file.is_file():
         hidden = json.loads(test_file.read_text(encoding="utf-8"))["videos"]
         videos = {name: video for name, video in videos.items() if name not in hidden}
-    is_public = all(
-        "obj_id" in item for video in videos.values() for item in video["expressions"].values()
-    )
-    mask_dir = metadata.get("truth", metadata.get("mask_root")) if is_public else None
-    return ReferringTruth(path, mask_dir=mask_dir, videos=sorted(videos))
+    mask_dir = metadata.get("truth", metadata.get("mask_root"))
+    is_public = _all_have("obj_id", videos)
+    return ReferringTruth(path, mask_dir=mask_dir if is_public else None, videos=sorted(videos))
+
+
+def _all_have(key: str, videos: Mapping[str, Mapping]) -> bool:
+    return all(key in item for video in videos.values() for item in video["expressions"].values())
 
 
 def video_object_protocol(
@@ -177,6 +189,8 @@ def video_object_protocol(
             protocol = DavisProtocol(mask_root, task="unsupervised", **options)
             protocol.max_objects = None  # the expressions say which object a mask is
             return protocol
+        if layout == "davis_unsupervised":
+            return DavisProtocol(mask_root, task="unsupervised", **options)
         return DavisProtocol(mask_root, is_binary=layout == "davis_binary", **options)
     truth = _public_masks(metadata)
     if truth is None:
@@ -186,7 +200,7 @@ def video_object_protocol(
         return YouTubeVosProtocol(
             truth, meta_file=meta_file, seen_categories=_seen_categories(meta_file), **options
         )
-    if layout == "viposeg":
+    if layout == "viposeg" and metadata.get("domain") == "vipseg":
         return VipoSegProtocol(
             truth,
             reference_dir=required(metadata, "mask_root"),

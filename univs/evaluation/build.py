@@ -13,7 +13,9 @@ from univs.evaluation.image_instance import ImageInstanceEvaluator
 from univs.evaluation.image_panoptic import ImagePanopticEvaluator
 from univs.evaluation.image_semantic import ImageSemanticEvaluator
 from univs.evaluation.label_map_files import voc_palette, youtube_vos_palette
+from univs.evaluation.metadata import class_names, dataset_ids, required
 from univs.evaluation.referring import ReferringEvaluator
+from univs.evaluation.step import StepEvaluator
 from univs.evaluation.video_instance import YoutubeVISEvaluator
 from univs.evaluation.video_object import VideoObjectEvaluator
 from univs.evaluation.video_panoptic import VideoPanopticEvaluator
@@ -25,12 +27,16 @@ def _youtube_vis(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
 
 
 def _video_panoptic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
-    return VideoPanopticEvaluator(*truth.panoptic_files(metadata), output_dir)
+    return VideoPanopticEvaluator(truth.panoptic_video_truth(metadata), output_dir)
+
+
+def _step(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    return StepEvaluator(truth.step_truth(metadata), truth.step_things(metadata), output_dir)
 
 
 def _video_semantic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
     return VideoSemanticEvaluator(
-        truth.class_names(metadata), output_dir, video_ids=truth.listed_videos(metadata)
+        class_names(metadata), output_dir, video_ids=truth.listed_videos(metadata)
     )
 
 
@@ -53,22 +59,31 @@ def _burst(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
     )
 
 
+def _burst_class(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
+    return BurstEvaluator(
+        {"all": truth.burst_truth_file(metadata)},
+        task="class_guided",
+        category_ids=dataset_ids(metadata),
+        output_dir=output_dir,
+    )
+
+
 def _image_instance(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
     return ImageInstanceEvaluator(metadata.name, output_dir)
 
 
 def _image_panoptic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
     return ImagePanopticEvaluator(
-        truth.required(metadata, "panoptic_json"),
-        truth.required(metadata, "panoptic_root"),
-        truth.dataset_ids(metadata),
+        required(metadata, "panoptic_json"),
+        required(metadata, "panoptic_root"),
+        dataset_ids(metadata),
         output_dir,
     )
 
 
 def _image_semantic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
     return ImageSemanticEvaluator(
-        truth.class_names(metadata),
+        class_names(metadata),
         output_dir,
         class_ids=metadata.get("class_ids"),
         image_ids=[entry["video_id"] for entry in DatasetCatalog.get(metadata.name)],
@@ -76,13 +91,15 @@ def _image_semantic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
 
 
 # Indexed by the kind of benchmark; called with the metadata and the folder for result files.
-_EVALUATORS: dict[str, Callable[[Metadata, str], DatasetEvaluator]] = {
+EVALUATORS: dict[str, Callable[[Metadata, str], DatasetEvaluator]] = {
     "youtube_vis": _youtube_vis,
     "video_panoptic": _video_panoptic,
+    "step": _step,
     "video_semantic": _video_semantic,
     "video_object": _video_object,
     "referring": _referring,
     "burst": _burst,
+    "burst_class": _burst_class,
     "image_instance": _image_instance,
     "image_panoptic": _image_panoptic,
     "image_semantic": _image_semantic,
@@ -103,4 +120,4 @@ def build_evaluator(dataset_name: str, output_dir: str | os.PathLike) -> Dataset
         FileNotFoundError: files of the truth are missing.
     """
     metadata = MetadataCatalog.get(dataset_name)
-    return _EVALUATORS[truth.benchmark_kind(metadata)](metadata, os.fspath(output_dir))
+    return EVALUATORS[truth.benchmark_kind(metadata)](metadata, os.fspath(output_dir))

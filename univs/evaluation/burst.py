@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from univs.evaluation.metrics import burst
 from univs.evaluation.metrics.burst_sequence import sequence_name
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
-from univs.evaluation.result_files import atomic_text_file
+from univs.evaluation.result_files import ResultParts
 from univs.structures import VideoResult
 
 
@@ -58,14 +57,9 @@ class BurstEvaluator(PerVideoEvaluator):
         self._header = {key: files["all"][key] for key in ("split", "categories")}
         self._task = task
         self._category_ids = category_ids
-        self._output_dir = None if output_dir is None else Path(output_dir)
+        self._parts = None if output_dir is None else ResultParts(Path(output_dir, "results.json"))
         self._allow_missing = allow_missing
         self._options = options
-
-    @property
-    def _parts(self) -> Path:
-        """Folder of the sequences that wait to be joined into the result file."""
-        return self._output_dir / ".sequences"
 
     def process(self, inputs: Sequence[Mapping], outputs: Sequence[VideoResult]) -> None:
         """Write and score a batch.
@@ -83,9 +77,8 @@ class BurstEvaluator(PerVideoEvaluator):
             if name not in self._truths["all"]:
                 raise ValueError(f"Video {name!r} is not part of the truth file.")
             prediction = self._sequence(name, sample["file_names"], result)
-            if self._output_dir is not None:
-                path = self._parts / f"{name.replace('/', '--')}.json"
-                _write_json(path, prediction)
+            if self._parts is not None:
+                self._parts.write(name, [prediction])
             self.keep(name, self._score(name, prediction))
 
     def _score(self, name: str, prediction: Mapping | None) -> dict[str, burst.SequenceScores]:
@@ -158,8 +151,8 @@ class BurstEvaluator(PerVideoEvaluator):
         if scores is None:
             return None
         missing = check_no_video_missing(sorted(self._truths["all"]), scores, self._allow_missing)
-        if self._output_dir is not None:
-            self._join(sorted(scores))
+        if self._parts is not None:
+            self._parts.join(sorted(scores), self._header, "sequences")
         for name in missing:
             scores[name] = self._score(name, None)
         by_group = {
@@ -178,15 +171,3 @@ class BurstEvaluator(PerVideoEvaluator):
             for group, value in groups.items()
         }
         return {f"burst_{self._task}": numbers}
-
-    def _join(self, names: Sequence[str]) -> None:
-        """Join the written sequences into one file."""
-        paths = [self._parts / f"{name.replace('/', '--')}.json" for name in names]
-        sequences = [json.loads(path.read_text()) for path in paths]
-        _write_json(self._output_dir / "results.json", {**self._header, "sequences": sequences})
-        shutil.rmtree(self._parts, ignore_errors=True)
-
-
-def _write_json(path: Path, content: Mapping) -> None:
-    with atomic_text_file(path) as file:
-        json.dump(content, file)

@@ -1,4 +1,4 @@
-"""Evaluator of instances on still images: COCO's average precision of masks and boxes."""
+"""Evaluator of instances on still images: average precision of COCO and LVIS, masks and boxes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from torch import Tensor
 
 from detectron2.data import MetadataCatalog
 from detectron2.structures import Instances
+from univs.evaluation.metadata import required, thing_ids
 from univs.evaluation.metrics.coco import ImageAp, coco_ap
+from univs.evaluation.metrics.lvis import FREQUENCIES, lvis_ap
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
 from univs.evaluation.result_files import pack_records, unpack_records, write_packed_records
 
@@ -30,7 +32,8 @@ class ImageInstanceEvaluator(PerVideoEvaluator):
     """AP of masks (``segm``) and of their boxes (``bbox``); also writes the result file.
 
     Masks become run lengths when they arrive. The data set's metadata must hold ``json_file`` (COCO
-    annotations) and ``thing_dataset_id_to_contiguous_id``.
+    annotations) and ``thing_dataset_id_to_contiguous_id``. With the ``evaluator_type`` "lvis", the
+    annotations are those of LVIS, and categories may be the ranks of their ids.
     """
 
     unit = "image"
@@ -56,17 +59,13 @@ class ImageInstanceEvaluator(PerVideoEvaluator):
         self._output_dir = None if output_dir is None else Path(output_dir)
         self._allow_missing = allow_missing
         metadata = MetadataCatalog.get(dataset_name)
-        for name in ("json_file", "thing_dataset_id_to_contiguous_id"):
-            if not hasattr(metadata, name):
-                raise ValueError(
-                    f"The metadata of the data set {dataset_name!r} has no {name!r}; set it where "
-                    "the data set is registered."
-                )
-        self._dataset_ids = {
-            contiguous: dataset_id
-            for dataset_id, contiguous in metadata.thing_dataset_id_to_contiguous_id.items()
-        }
-        self._truth = read_coco(metadata.json_file)
+        self._truth = read_coco(required(metadata, "json_file"))
+        self._is_federated = metadata.get("evaluator_type") == "lvis"
+        if self._is_federated and not hasattr(metadata, "thing_dataset_id_to_contiguous_id"):
+            ids = sorted(category["id"] for category in self._truth["categories"])
+            self._dataset_ids = dict(enumerate(ids))
+        else:
+            self._dataset_ids = thing_ids(metadata)
         self._image_ids = {image["id"] for image in self._truth["images"]}
 
     def process(self, inputs: Sequence[Mapping], outputs: Sequence[Mapping]) -> None:
@@ -92,8 +91,8 @@ class ImageInstanceEvaluator(PerVideoEvaluator):
 
         Returns:
             ``{"bbox": {"AP", "AP50", ..., "AP-<category>"}, "segm": {...}}`` in per cent, NaN where
-            undefined; an empty dictionary if there are no annotations; None on all but the main
-            process.
+            undefined; with APr, APc and APf for LVIS; an empty dictionary if there are no
+            annotations; None on all but the main process.
 
         Raises:
             ValueError: an image was not processed and ``allow_missing`` is off.
@@ -107,7 +106,7 @@ class ImageInstanceEvaluator(PerVideoEvaluator):
             logger.info("Wrote the instances of %d images to %s", len(packed), path)
         check_no_video_missing(self._image_ids, packed, self._allow_missing, unit=self.unit)
         results = [record for part in packed.values() for record in unpack_records(part)]
-        return instance_percentages(self._truth, results)
+        return instance_percentages(self._truth, results, is_federated=self._is_federated)
 
 
 def instance_records(
@@ -165,26 +164,41 @@ def read_coco(json_file: str | os.PathLike) -> dict:
 
 
 def instance_percentages(
-    truth: Mapping, results: Sequence[Mapping], kinds: Sequence[str] = ("bbox", "segm")
+    truth: Mapping,
+    results: Sequence[Mapping],
+    kinds: Sequence[str] = ("bbox", "segm"),
+    *,
+    is_federated: bool = False,
 ) -> OrderedDict[str, OrderedDict[str, float]]:
-    """Score COCO results and log the tables; see `ImageInstanceEvaluator.evaluate`."""
+    """Score COCO results and log the tables; see `ImageInstanceEvaluator.evaluate`.
+
+    Args:
+        truth: annotations of COCO, or of LVIS if ``is_federated``.
+        results: see `coco_ap`.
+        kinds: of IoU.
+        is_federated: every image is annotated for some categories only, see `lvis_ap`.
+    """
     numbers: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
     if not truth.get("annotations"):
         logger.info("The data set has no annotations, so nothing is scored.")
         return numbers
     names = {entry["id"]: entry.get("name", str(entry["id"])) for entry in truth["categories"]}
     for kind in kinds:
-        result = coco_ap(truth, results, kind)
-        numbers[kind] = _percentages(result, names)
+        result = (lvis_ap if is_federated else coco_ap)(truth, results, kind)
+        rows = ROWS + tuple(f"AP{letter}" for letter in FREQUENCIES if is_federated)
+        numbers[kind] = _percentages(result, rows, names)
         logger.info("Evaluation results for %s:\n%s", kind, "\n".join(result.summary))
-        main = {name: numbers[kind][name] for name in ROWS}
+        main = {name: numbers[kind][name] for name in rows}
         table = tabulate([main.values()], headers=list(main), tablefmt="pipe", floatfmt=".3f")
         logger.info("In per cent:\n%s", table)
     return numbers
 
 
 def score_result_file(
-    json_file: str | os.PathLike, results_file: str | os.PathLike
+    json_file: str | os.PathLike,
+    results_file: str | os.PathLike,
+    *,
+    is_federated: bool = False,
 ) -> OrderedDict[str, OrderedDict[str, float]]:
     """Score COCO results that lie on disk, in the layout of `instance_records`."""
     with open(results_file, encoding="utf-8") as file:
@@ -197,16 +211,21 @@ def score_result_file(
     has_masks = all("segmentation" in result for result in results)
     try:
         return instance_percentages(
-            read_coco(json_file), results, ("bbox", "segm") if has_masks else ("bbox",)
+            read_coco(json_file),
+            results,
+            ("bbox", "segm") if has_masks else ("bbox",),
+            is_federated=is_federated,
         )
     except ValueError as error:
         raise ValueError(f"{results_file}: {error}") from error
 
 
-def _percentages(result: ImageAp, names: Mapping[int, str]) -> OrderedDict[str, float]:
+def _percentages(
+    result: ImageAp, rows: Sequence[str], names: Mapping[int, str]
+) -> OrderedDict[str, float]:
     values = OrderedDict(
         (name, 100 * result.stats[name] if result.stats[name] >= 0 else float("nan"))
-        for name in ROWS
+        for name in rows
     )
     for category_id, value in result.per_category.items():
         values[f"AP-{names[category_id]}"] = 100 * value

@@ -19,9 +19,9 @@ from univs.evaluation.metrics.panoptic import (
     panoptic_quality,
 )
 from univs.evaluation.panoptic_files import read_id_map, write_id_map
+from univs.evaluation.panoptic_video_truth import by_image, read_panoptic_json
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
 from univs.evaluation.result_files import atomic_text_file
-from univs.evaluation.video_panoptic import read_panoptic_json
 
 logger = logging.getLogger(__name__)
 
@@ -213,15 +213,3 @@ def score_result_folder(
         ids = read_id_map(Path(result_dir) / "panoptic" / entry["file_name"])
         statistics[image_id] = truth.score(image_id, ids, entry["segments_info"])
     return panoptic_image_percentages(statistics, truth.categories)
-
-
-def by_image(content: Mapping, path: str | os.PathLike) -> dict[int | str, dict]:
-    """Image id -> its annotation.
-
-    Raises:
-        ValueError: an image occurs twice.
-    """
-    images = {entry["image_id"]: entry for entry in content["annotations"]}
-    if len(images) != len(content["annotations"]):
-        raise ValueError(f"{path}: an image occurs twice.")
-    return images

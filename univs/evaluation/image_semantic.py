@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +13,24 @@ from pycocotools import mask as coco_mask
 from tabulate import tabulate
 
 from detectron2.utils import comm
-from univs.evaluation.metrics.semantic import ConfusionMatrix, semantic_scores
+from univs.evaluation.label_map_files import read_label_map
+from univs.evaluation.metrics.semantic import VOID_LABEL, ConfusionMatrix, semantic_scores
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
-from univs.evaluation.result_files import pack_records, write_packed_records
+from univs.evaluation.result_files import ResultParts, read_json_list
+from univs.structures.mask_rle import check_rle, decode_mask
 
 logger = logging.getLogger(__name__)
+
+RESULT_FILE = "sem_seg_predictions.json"
+
+# Gives the predicted labels [H, W] of an image by name and size; None if there are none.
+LabelReader = Callable[[str, tuple[int, int]], np.ndarray | None]
 
 
 class ImageSemanticEvaluator(PerVideoEvaluator):
     """mIoU, frequency-weighted IoU and accuracies; also writes ``sem_seg_predictions.json``.
 
-    Only one confusion matrix is kept, and the run lengths of the predictions if they are written.
+    Only one confusion matrix is kept.
     """
 
     unit = "image"
@@ -49,7 +56,7 @@ class ImageSemanticEvaluator(PerVideoEvaluator):
         super().__init__()
         self._class_names = list(class_names)
         self._class_ids = list(range(len(class_names)) if class_ids is None else class_ids)
-        self._output_dir = None if output_dir is None else Path(output_dir)
+        self._parts = None if output_dir is None else ResultParts(Path(output_dir, RESULT_FILE))
         self._image_ids = None if image_ids is None else list(image_ids)
         self._allow_missing = allow_missing
         self._confusion = ConfusionMatrix(len(self._class_names))
@@ -80,10 +87,9 @@ class ImageSemanticEvaluator(PerVideoEvaluator):
                     f"{len(self._class_names)}."
                 )
             labels = scores.argmax(dim=0).cpu().numpy()
-            packed = b""
-            if self._output_dir is not None:
-                packed = pack_records(self._as_records(labels, sample["file_name"]))
-            self.keep(image_id, packed)
+            self.keep(image_id, None)
+            if self._parts is not None:
+                self._parts.write(image_id, self._as_records(labels, sample["file_name"]))
             self._confusion.add(sample["record"].label_maps.decode(0), labels, where)
 
     def evaluate(self) -> OrderedDict | None:
@@ -97,13 +103,13 @@ class ImageSemanticEvaluator(PerVideoEvaluator):
             ValueError: an image was not processed and ``allow_missing`` is off.
         """
         confusions = comm.gather(self._confusion, dst=0)
-        packed = self.gather_records()
-        if packed is None:
+        processed = self.gather_records()
+        if processed is None:
             return None
-        if self._output_dir is not None:
-            write_packed_records(self._output_dir / "sem_seg_predictions.json", packed.values())
+        if self._parts is not None:
+            self._parts.join(processed)
         if self._image_ids is not None:
-            check_no_video_missing(self._image_ids, packed, self._allow_missing, unit=self.unit)
+            check_no_video_missing(self._image_ids, processed, self._allow_missing, unit=self.unit)
         confusion = ConfusionMatrix(len(self._class_names))
         for part in confusions:
             confusion.merge(part)
@@ -143,3 +149,75 @@ def semantic_image_percentages(
         tabulate([main.values()], headers=list(main), tablefmt="pipe", floatfmt=".3f"),
     )
     return values
+
+
+def score_images(
+    entries: Iterable[Mapping], read: LabelReader, class_names: Sequence[str]
+) -> OrderedDict[str, float]:
+    """Score result files; see `ImageSemanticEvaluator.evaluate`.
+
+    Args:
+        entries: images of the data set, with ``file_names`` (of one image) and ``record``.
+        read: gives the predicted labels of an image by the stem of its file name, see
+            `result_reader`.
+        class_names: K names.
+
+    Raises:
+        ValueError: an image has no result, or its result has another size or an unknown label.
+    """
+    confusion = ConfusionMatrix(len(class_names))
+    missing = []
+    for entry in entries:
+        name = Path(entry["file_names"][0]).stem
+        truth = entry["record"].label_maps.decode(0)
+        labels = read(name, truth.shape)
+        if labels is None:
+            missing.append(name)
+        else:
+            confusion.add(truth, labels, f"Image {name!r}")
+    check_no_video_missing(missing, (), allow_missing=False, unit="image")
+    return semantic_image_percentages(confusion, class_names)
+
+
+def result_reader(
+    results: str | os.PathLike, class_ids: Sequence[int] | None, num_classes: int
+) -> LabelReader:
+    """What reads the results of any program.
+
+    Args:
+        results: ``sem_seg_predictions.json`` as `ImageSemanticEvaluator` writes it, a folder that
+            holds it, or a folder of ``<image>.png`` with the classes 0..K-1 and 255 for nothing.
+        class_ids: K ids of the data set in the JSON file; None counts from 0.
+        num_classes: K.
+
+    Raises:
+        ValueError: the JSON file is broken or names an unknown class.
+    """
+    path = Path(results)
+    if path.is_dir() and not (path / RESULT_FILE).is_file():
+        return lambda name, size: (
+            read_label_map(path / f"{name}.png") if (path / f"{name}.png").is_file() else None
+        )
+    path = path / RESULT_FILE if path.is_dir() else path
+    ids = range(num_classes) if class_ids is None else class_ids
+    class_of_id = {class_id: index for index, class_id in enumerate(ids)}
+    segments: dict[str, list[tuple[int, object]]] = {}  # by stem of the image's file name
+    for index, entry in enumerate(read_json_list(path)):
+        where = f"{path}: result {index}"
+        missing = {"file_name", "category_id", "segmentation"} - set(entry)
+        if missing:
+            raise ValueError(f"{where}: the keys {sorted(missing)} are missing.")
+        if entry["category_id"] not in class_of_id:
+            raise ValueError(f"{where}: the data set has no class {entry['category_id']}.")
+        segment = (class_of_id[entry["category_id"]], entry["segmentation"])
+        segments.setdefault(Path(entry["file_name"]).stem, []).append(segment)
+
+    def read(name: str, size: tuple[int, int]) -> np.ndarray | None:
+        if name not in segments:
+            return None
+        labels = np.full(size, VOID_LABEL, dtype=np.uint8)
+        for label, rle in segments[name]:
+            labels[decode_mask(check_rle(rle, size, f"{path}: a mask of image {name!r}"))] = label
+        return labels
+
+    return read

@@ -1,10 +1,11 @@
-"""Evaluators of referring segmentation: Ref-YouTube-VOS (and data sets like it) and Ref-DAVIS17."""
+"""Evaluators of referring segmentation: Ref-YouTube-VOS, MeViS and Ref-DAVIS17."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from univs.evaluation.metrics import referring
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
 from univs.evaluation.video_object import VideoObjectEvaluator
 from univs.evaluation.video_object_protocols import DavisProtocol
+from univs.evaluation.video_pool import score_each
 from univs.structures import VideoResult, decode_masks
+from univs.structures.mask_rle import check_rle
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +35,11 @@ class ReferringTruth:
 
     Args:
         expressions_file: ``meta_expressions.json``: {"videos": {video: {"frames", "expressions":
-            {id: {"exp", "obj_id"}}}}}. ``obj_id`` is one object or a list of them, and is needed
-            for scoring only.
-        mask_dir: folder with one folder of indexed PNGs per video; None if masks are not public.
+            {id: {"exp", "obj_id", "anno_id"}}}}}. What an expression means is needed for scoring
+            only: ``obj_id`` with ``mask_dir``, ``anno_id`` with ``mask_file``, one or a list.
+        mask_dir: folder with one folder of indexed PNGs per video, whose values are objects.
+        mask_file: ``mask_dict.json`` of MeViS: {annotation: [run lengths or null per frame]}. With
+            neither of the two nothing can be scored.
         videos: names of the videos; all by default.
     """
 
@@ -43,8 +48,11 @@ class ReferringTruth:
         expressions_file: str | Path,
         *,
         mask_dir: str | Path | None = None,
+        mask_file: str | Path | None = None,
         videos: Sequence[str] | None = None,
     ) -> None:
+        if mask_dir is not None and mask_file is not None:
+            raise ValueError("Masks come from mask_dir or from mask_file, not from both.")
         self._path = Path(expressions_file)
         listed = json.loads(self._path.read_text())["videos"]
         names = sorted(listed if videos is None else videos)
@@ -52,9 +60,18 @@ class ReferringTruth:
         if unknown:
             raise ValueError(f"{self._path} does not list the videos {unknown[:5]}.")
         self.videos: dict[str, Mapping] = {name: listed[name] for name in names}
-        self.mask_dir = None if mask_dir is None else Path(mask_dir)
-        if self.mask_dir is not None and not self.mask_dir.is_dir():
-            raise FileNotFoundError(f"There is no folder of annotations {self.mask_dir}.")
+        self._mask_dir = None if mask_dir is None else Path(mask_dir)
+        if self._mask_dir is not None and not self._mask_dir.is_dir():
+            raise FileNotFoundError(f"There is no folder of annotations {self._mask_dir}.")
+        self._mask_file = None if mask_file is None else Path(mask_file)
+        self._masks: dict[str, list] = {}  # indexed by annotation
+        if self._mask_file is not None:
+            self._masks = json.loads(self._mask_file.read_text())
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether results can be scored."""
+        return self._mask_dir is not None or self._mask_file is not None
 
     def score(self, video: str, expression: str, read: Reader) -> tuple[float, float]:
         """Mean J and F of one expression, whose predicted masks ``read`` gives by frame name.
@@ -63,26 +80,55 @@ class ReferringTruth:
             ValueError: a frame is missing or bad, or the expression has no object.
         """
         frames = self.videos[video]["frames"]
-        item = self.videos[video]["expressions"][expression]
-        if "obj_id" not in item:
-            raise ValueError(
-                f"{self._path}: expression {expression} of video {video!r} has no 'obj_id', so it "
-                "cannot be scored."
-            )
-        objects = item["obj_id"] if isinstance(item["obj_id"], list) else [item["obj_id"]]
-        labels = [int(object_id) for object_id in objects]
-        read_truth = folder_reader(self.mask_dir / video)
-
-        def truth(name: str) -> np.ndarray | None:
-            label_map = read_truth(name)
-            return None if label_map is None else np.isin(label_map, labels)
-
         return referring.score_expression(
-            NamedFrames(frames, truth),
+            NamedFrames(frames, self.true_masks(video, expression)),
             NamedFrames(frames, read),
             video=f"{video}/{expression}",
             frame_names=frames,
         )
+
+    def true_masks(self, video: str, expression: str) -> Reader:
+        """What gives the mask of an expression by frame name, non-zero where the object is.
+
+        Raises:
+            ValueError: the expression does not say what it means, or its masks are missing.
+        """
+        key = "obj_id" if self._mask_file is None else "anno_id"
+        item = self.videos[video]["expressions"][expression]
+        where = f"expression {expression} of video {video!r}"
+        if key not in item:
+            raise ValueError(f"{self._path}: {where} has no {key!r}, so it cannot be scored.")
+        targets = item[key] if isinstance(item[key], list) else [item[key]]
+        if self._mask_file is None:
+            labels = [int(object_id) for object_id in targets]
+            read_truth = folder_reader(self._mask_dir / video)
+
+            def read_folder(name: str) -> np.ndarray | None:
+                label_map = read_truth(name)
+                return None if label_map is None else np.isin(label_map, labels)
+
+            return read_folder
+        frames = self.videos[video]["frames"]
+        tracks = [self._masks.get(str(target)) for target in targets]
+        if not tracks or any(track is None or len(track) != len(frames) for track in tracks):
+            raise ValueError(
+                f"{self._mask_file}: the annotations {targets} of {where} are not all there with "
+                f"one entry for each of its {len(frames)} frames."
+            )
+        sizes = [tuple(rle["size"]) for track in tracks for rle in track if rle]
+        if not sizes:
+            raise ValueError(f"{self._mask_file}: {where} has no mask in any frame.")
+
+        def read_file(name: str) -> np.ndarray:
+            frame = frames.index(name)
+            rles = [
+                check_rle(track[frame], sizes[0], f"{self._mask_file}: annotation {target}, {name}")
+                for target, track in zip(targets, tracks, strict=True)
+                if track[frame]
+            ]
+            return decode_masks(rles, sizes[0]).any(axis=0)
+
+        return read_file
 
     def summarize(self, scores: Mapping[str, Mapping[str, tuple[float, float]]]) -> dict:
         """Numbers over all expressions; those of videos without scores count as (0, 0)."""
@@ -109,23 +155,26 @@ def score_referring_folder(truth: ReferringTruth, result_dir: str | Path) -> dic
 
 
 def score_expressions(
-    truth: ReferringTruth, result_dir: str | Path
+    truth: ReferringTruth, result_dir: str | Path, *, processes: int = 1
 ) -> dict[str, dict[str, tuple[float, float]]]:
-    """J and F by video and expression; see `score_referring_folder`."""
+    """J and F by video and expression, ``processes`` videos at a time; see
+    `score_referring_folder`.
+    """
     result_dir = Path(result_dir)
     if not result_dir.is_dir():
         raise FileNotFoundError(f"There is no folder of results {result_dir}.")
-    if truth.mask_dir is None:
-        raise ValueError("Without mask_dir there is no truth to score against.")
+    if not truth.has_masks:
+        raise ValueError("Without mask_dir or mask_file there is no truth to score against.")
+    videos = [video for video in truth.videos if (result_dir / video).is_dir()]
+    return score_each(videos, partial(_score_folder, truth, result_dir), processes)
+
+
+def _score_folder(
+    truth: ReferringTruth, result_dir: Path, video: str
+) -> dict[str, tuple[float, float]]:
     return {
-        video: {
-            expression: truth.score(
-                video, expression, folder_reader(result_dir / video / expression)
-            )
-            for expression in item["expressions"]
-        }
-        for video, item in truth.videos.items()
-        if (result_dir / video).is_dir()
+        expression: truth.score(video, expression, folder_reader(result_dir / video / expression))
+        for expression in truth.videos[video]["expressions"]
     }
 
 
@@ -147,7 +196,7 @@ class ReferringEvaluator(PerVideoEvaluator):
         output_dir: str | Path | None = None,
         allow_missing: bool = False,
     ) -> None:
-        if truth.mask_dir is None and output_dir is None:
+        if not truth.has_masks and output_dir is None:
             raise ValueError("The masks are not public: give an output_dir to write results to.")
         super().__init__()
         self._truth = truth
@@ -202,7 +251,7 @@ class ReferringEvaluator(PerVideoEvaluator):
             folder = self._output_dir / "Annotations" / video / expression
             write_video(folder, ((name, read(name)) for name in names))
         score = None
-        if self._truth.mask_dir is not None:
+        if self._truth.has_masks:
             score = self._truth.score(video, expression, read)
         self.keep((video, expression), score)
 
@@ -222,7 +271,7 @@ class ReferringEvaluator(PerVideoEvaluator):
             if video in scores or not self._allow_missing:
                 expected = [(video, expression) for expression in item["expressions"]]
                 check_no_video_missing(expected, records, allow_missing=False)
-        if self._truth.mask_dir is None:
+        if not self._truth.has_masks:
             return {}
         result = self._truth.summarize(scores)
         return {self.task: {name: result[name] for name in ("J&F", "J", "F")}}

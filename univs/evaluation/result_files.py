@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import quote
 
 
 @contextmanager
@@ -40,13 +42,55 @@ def write_packed_records(path: str | os.PathLike, packed: Iterable[bytes]) -> No
     """Write several packed lists as one JSON list, holding one of them at a time."""
     with atomic_text_file(path) as file:
         file.write("[")
-        separator = ""
-        for part in packed:
-            text = zlib.decompress(part).decode()
-            if text != "[]":
-                file.write(separator + text[1:-1])
-                separator = ",\n"
+        _write_joined(file, (zlib.decompress(part).decode() for part in packed))
         file.write("]\n")
+
+
+class ResultParts:
+    """Lists of records that wait on disk to be joined into one result file.
+
+    Every process writes its part of a result when it has it, so that nothing is kept in memory; the
+    main process joins them. Parts lie beside the result file, on a disk that all processes share.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        """Name the result file; nothing is written yet."""
+        self.path = Path(path)
+        self._folder = self.path.with_name(f".{self.path.name}.parts")
+
+    def write(self, name: Hashable, records: list[dict]) -> None:
+        """Keep the records of a video or image; an older part of this name is replaced."""
+        with atomic_text_file(self._part(name)) as file:
+            json.dump(records, file, allow_nan=False)
+
+    def join(self, names: Iterable[Hashable], header: Mapping | None = None, key: str = "") -> None:
+        """Write the result file from the parts of ``names``, and remove all parts.
+
+        Args:
+            names: parts in the order of the file.
+            header: with it, the file is this dictionary with the list under ``key``.
+        """
+        before, after = "[", "]\n"
+        if header is not None:
+            before = json.dumps(header)[:-1] + (", " if header else "") + json.dumps(key) + ": ["
+            after = "]}\n"
+        with atomic_text_file(self.path) as file:
+            file.write(before)
+            _write_joined(file, (self._part(name).read_text("utf-8") for name in names))
+            file.write(after)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _part(self, name: Hashable) -> Path:
+        return self._folder / f"{quote(str(name), safe='')}.json"
+
+
+def _write_joined(file: TextIO, lists: Iterable[str]) -> None:
+    """Write the entries of several JSON lists, one list at a time, without outer brackets."""
+    separator = ""
+    for text in lists:
+        if text != "[]":
+            file.write(separator + text[1:-1])
+            separator = ",\n"
 
 
 def read_json_list(path: str | os.PathLike, chunk_size: int = 1 << 20) -> Iterator[object]:

@@ -16,6 +16,7 @@ from tabulate import tabulate
 from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
+from univs.evaluation.metadata import required, thing_ids
 from univs.evaluation.metrics.average_precision import MatchRecord
 from univs.evaluation.metrics.tubes import Tube
 from univs.evaluation.metrics.youtube_vis import (
@@ -29,7 +30,7 @@ from univs.evaluation.metrics.youtube_vis import (
     youtube_vis_ap,
 )
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
-from univs.evaluation.result_files import pack_records, read_json_list, write_packed_records
+from univs.evaluation.result_files import ResultParts, read_json_list
 from univs.evaluation.video_statistics import TrackStatistics, track_statistics
 from univs.structures import Rle, VideoResult
 
@@ -42,15 +43,15 @@ STABLE_SCORE = 0.5  # tracks below are guesses, which say nothing about identiti
 class _VideoRecord(NamedTuple):
     matches: dict[int, MatchRecord]  # indexed by category id of the data set
     statistics: TrackStatistics
-    results: bytes  # packed records of results.json
 
 
 class YoutubeVISEvaluator(PerVideoEvaluator):
     """Average precision and recall of tracks; also writes ``results.json``.
 
-    Every video is scored as soon as it is predicted, so memory stays small. The data set's metadata
-    must hold ``json_file`` (the annotation file) and ``thing_dataset_id_to_contiguous_id``. A file
-    without annotations, as of a test split, is not scored; only the result file is written.
+    Every video is scored and written as soon as it is predicted, so memory stays small. The data
+    set's metadata must hold ``json_file`` (the annotation file) and
+    ``thing_dataset_id_to_contiguous_id``. A file without annotations, as of a test split, is not
+    scored; only the result file is written.
     """
 
     def __init__(
@@ -72,20 +73,11 @@ class YoutubeVISEvaluator(PerVideoEvaluator):
             ValueError: the metadata lacks an entry, or the annotation file is broken.
         """
         super().__init__()
-        self._output_dir = None if output_dir is None else Path(output_dir)
+        self._parts = None if output_dir is None else ResultParts(Path(output_dir, "results.json"))
         self._allow_missing = allow_missing
         metadata = MetadataCatalog.get(dataset_name)
-        for name in ("json_file", "thing_dataset_id_to_contiguous_id"):
-            if not hasattr(metadata, name):
-                raise ValueError(
-                    f"The metadata of the data set {dataset_name!r} has no {name!r}; set it where "
-                    "the data set is registered."
-                )
-        self._dataset_ids = {
-            contiguous: dataset_id
-            for dataset_id, contiguous in metadata.thing_dataset_id_to_contiguous_id.items()
-        }
-        self._truth = read_truth(metadata.json_file)
+        self._dataset_ids = thing_ids(metadata)
+        self._truth = read_truth(required(metadata, "json_file"))
 
     def process(
         self, inputs: Sequence[Mapping], outputs: VideoResult | Sequence[VideoResult]
@@ -120,10 +112,9 @@ class YoutubeVISEvaluator(PerVideoEvaluator):
         records = self.gather_records()
         if not comm.is_main_process():
             return None
-        if self._output_dir is not None:
-            path = self._output_dir / "results.json"
-            write_packed_records(path, (record.results for record in records.values()))
-            logger.info("Wrote the tracks of %d videos to %s", len(records), path)
+        if self._parts is not None:
+            self._parts.join(records)
+            logger.info("Wrote the tracks of %d videos to %s", len(records), self._parts.path)
         if not self._truth.has_annotations:
             logger.info("The data set has no annotations, so nothing is scored.")
             return OrderedDict()
@@ -163,13 +154,15 @@ class YoutubeVISEvaluator(PerVideoEvaluator):
             results = result.to_youtube_vis(video_id, self._dataset_ids)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
+        if self._parts is not None:
+            self._parts.write(video_id, results)
         matches, statistics = {}, TrackStatistics()
         if self._truth.has_annotations:
             predictions = read_predictions(results, self._truth).get(video_id, [])
             truths = self._truth.tracks[video_id]
             matches = score_video(predictions, truths, self._truth.settings)
             statistics = video_statistics(predictions, truths, result.num_frames)
-        self.keep(video_id, _VideoRecord(matches, statistics, pack_records(results)))
+        self.keep(video_id, _VideoRecord(matches, statistics))
 
 
 def video_statistics(

@@ -7,9 +7,9 @@ of a video is small and can be pickled, so videos may be scored in any process a
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from univs.evaluation.label_map_files import (
     youtube_vos_palette,
 )
 from univs.evaluation.metrics import davis, mose, viposeg, vos, youtube_vos
+from univs.evaluation.video_pool import score_each
 from univs.evaluation.video_statistics import TrackStatistics, label_map_statistics
 
 FrameReader = Callable[[str], np.ndarray | None]
@@ -43,11 +44,13 @@ class VideoObjectProtocol(ABC):
         palette: colours of result files.
         max_objects: tracks to keep per video, best scores first, numbered from 1; None to keep
             the ids of the objects that were given.
+        keeps_labels: an object has the same id in truth and result.
     """
 
     task: str
     palette: np.ndarray = voc_palette()
     max_objects: int | None = None
+    keeps_labels: bool = True
 
     def __init__(
         self,
@@ -105,6 +108,21 @@ class VideoObjectProtocol(ABC):
             Numbers by name; details, if any, in dictionaries.
         """
 
+    def video_numbers(self, video: str, score: Any) -> dict[str, float]:
+        """Numbers of one video, for a table of videos; NaN without objects."""
+        try:
+            summary = self.summarize({video: score})
+        except ValueError:  # there is no object to score
+            return dict.fromkeys(("J&F", "J", "F"), math.nan)
+        j, f = self._mean_region_and_boundary(summary)
+        return {"J&F": (j + f) / 2, "J": j, "F": f}
+
+    def _mean_region_and_boundary(self, summary: Mapping[str, Any]) -> tuple[float, float]:
+        values = np.array([(item["J"], item["F"]) for item in summary["per_object"].values()])
+        values = values[~np.isnan(values).any(axis=1)]  # objects without a frame to score
+        j, f = values.mean(axis=0) if len(values) else (math.nan, math.nan)
+        return float(j), float(f)
+
 
 class DavisProtocol(VideoObjectProtocol):
     """DAVIS 2016 / 2017 (semi-supervised) and DAVIS 2019 (unsupervised).
@@ -135,6 +153,7 @@ class DavisProtocol(VideoObjectProtocol):
         if task == "unsupervised":
             self._score = davis.score_unsupervised
             self.max_objects = davis.MAX_PROPOSALS
+            self.keeps_labels = False
 
     def _frames(self, video: str, read: FrameReader) -> dict[str, Any]:
         frames = super()._frames(video, read)
@@ -247,9 +266,12 @@ class VosProtocol(VideoObjectProtocol):
     def summarize(self, scores: Mapping[str, Mapping]) -> dict[str, Any]:
         return vos.summarize_vos(scores)
 
+    def _mean_region_and_boundary(self, summary: Mapping[str, Any]) -> tuple[float, float]:
+        return summary["J"], summary["F"]
+
 
 class VipoSegProtocol(VideoObjectProtocol):
-    """VIPOSeg.
+    """VIPOSeg; numbers in per cent, but for the decay.
 
     Args:
         truth_dir: ``Annotations_gt``, all frames.
@@ -288,7 +310,17 @@ class VipoSegProtocol(VideoObjectProtocol):
         )
 
     def summarize(self, scores: Mapping[str, viposeg.VideoScores]) -> dict[str, Any]:
-        return viposeg.summarize_viposeg(scores)
+        numbers = viposeg.summarize_viposeg(scores)
+        return {k: v if k == "decay" else 100 * v for k, v in numbers.items()}
+
+    def video_numbers(self, video: str, score: viposeg.VideoScores) -> dict[str, float]:
+        values = [value for group in score.groups.values() for value in group]
+        iou, boundary_iou = 100 * np.mean(values, axis=0) if values else (math.nan, math.nan)
+        return {
+            "iou": float(iou + boundary_iou) / 2,
+            "miou": float(iou),
+            "biou": float(boundary_iou),
+        }
 
 
 def _foreground(frames: NamedFrames, name: str) -> np.ndarray | None:
@@ -320,13 +352,7 @@ def score_videos(
     result_dir = Path(result_dir)
     if not result_dir.is_dir():
         raise FileNotFoundError(f"There is no folder of results {result_dir}.")
-    score = partial(_score_folder, protocol, result_dir)
-    if processes == 1:
-        scores = [score(video) for video in protocol.videos]
-    else:
-        with ProcessPoolExecutor(processes) as pool:
-            scores = list(pool.map(score, protocol.videos))
-    return dict(zip(protocol.videos, scores, strict=True))
+    return score_each(protocol.videos, partial(_score_folder, protocol, result_dir), processes)
 
 
 def _score_folder(protocol: VideoObjectProtocol, result_dir: Path, video: str) -> Any:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from univs.evaluation.metrics.video_consistency import (
     video_consistency,
 )
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
+from univs.evaluation.video_pool import score_each
 from univs.structures import VOID_LABEL, VideoResult
 
 logger = logging.getLogger(__name__)
@@ -242,21 +244,27 @@ def score_videos(
     result_dir: str | os.PathLike,
     videos: Sequence[str],
     num_classes: int,
+    *,
+    processes: int = 1,
 ) -> dict[str, SemanticVideoScores]:
-    """Scores of the files of `score_result_folder`, by video."""
-    scores = {}
-    for video in sorted(videos):
-        masks = sorted((Path(data_root) / video / "mask").glob("*.png"))
-        if not masks:
-            raise FileNotFoundError(f"Video {video!r} has no masks below {data_root}.")
-        frames = (
-            (path.stem, read_label_map(path), read_label_map(Path(result_dir) / video / path.name))
-            for path in masks
-        )
-        scorer = SemanticVideoScorer(num_classes)
-        clips = scorer.add_video(video, frames)
-        scores[video] = SemanticVideoScores(scorer.confusion, clips)
-    return scores
+    """Scores of the files of `score_result_folder`, by video, ``processes`` at a time."""
+    score = partial(_score_files, Path(data_root), Path(result_dir), num_classes)
+    return score_each(sorted(videos), score, processes)
+
+
+def _score_files(
+    data_root: Path, result_dir: Path, num_classes: int, video: str
+) -> SemanticVideoScores:
+    masks = sorted((data_root / video / "mask").glob("*.png"))
+    if not masks:
+        raise FileNotFoundError(f"Video {video!r} has no masks below {data_root}.")
+    frames = (
+        (path.stem, read_label_map(path), read_label_map(result_dir / video / path.name))
+        for path in masks
+    )
+    scorer = SemanticVideoScorer(num_classes)
+    clips = scorer.add_video(video, frames)
+    return SemanticVideoScores(scorer.confusion, clips)
 
 
 def pooled_percentages(

@@ -12,7 +12,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 from scipy.optimize import linear_sum_assignment
 
-from univs.evaluation.metrics.pair_counts import count_pairs
+from univs.evaluation.metrics.pair_counts import PairCounts, count_pairs
 from univs.structures import Rle, rle_areas
 
 MIN_IOU = 0.5  # of an object and the track that covers it
@@ -136,6 +136,29 @@ class FrameOverlaps(NamedTuple):
     ious: np.ndarray
 
 
+def overlaps_of_pairs(pairs: PairCounts, truths: np.ndarray, tracks: np.ndarray) -> FrameOverlaps:
+    """Overlaps of a frame from its common pixels.
+
+    Args:
+        pairs: common pixels of (truth id, track id), without the pixels that do not count.
+        truths: ids of the objects, ascending; those without a pixel are not visible.
+        tracks: the same of the tracks.
+    """
+    of_truth, of_track = np.isin(pairs.first, truths), np.isin(pairs.second, tracks)
+    rows, columns = np.searchsorted(truths, pairs.first), np.searchsorted(tracks, pairs.second)
+    true_areas = np.zeros(len(truths), dtype=np.int64)
+    np.add.at(true_areas, rows[of_truth], pairs.counts[of_truth])
+    track_areas = np.zeros(len(tracks), dtype=np.int64)
+    np.add.at(track_areas, columns[of_track], pairs.counts[of_track])
+    common = np.zeros((len(truths), len(tracks)), dtype=np.int64)
+    both = of_truth & of_track
+    np.add.at(common, (rows[both], columns[both]), pairs.counts[both])
+    visible, present = true_areas > 0, track_areas > 0
+    common = common[visible][:, present]
+    union = true_areas[visible][:, None] + track_areas[present] - common
+    return FrameOverlaps(truths[visible], tracks[present], common / union)
+
+
 def statistics_of_overlaps(
     frames: Iterable[FrameOverlaps], min_iou: float = MIN_IOU
 ) -> TrackStatistics:
@@ -184,17 +207,10 @@ def _statistics_of_object(sequence: list[int | None]) -> TrackStatistics:
 
 def _label_map_overlaps(truth: np.ndarray, prediction: np.ndarray, void: int) -> FrameOverlaps:
     pairs = count_pairs(truth, prediction)
-    counted = pairs.first != void
-    first, second, counts = (values[counted] for values in pairs)
-    truths, rows = np.unique(first, return_inverse=True)
-    tracks, columns = np.unique(second, return_inverse=True)
-    common = np.zeros((len(truths), len(tracks)), dtype=np.int64)
-    common[rows, columns] = counts
-    union = common.sum(axis=1, keepdims=True) + common.sum(axis=0) - common
+    counted = PairCounts(*(values[pairs.first != void] for values in pairs))
+    truths, tracks = np.unique(counted.first), np.unique(counted.second)
     # 0 is background: no object, no track.
-    return FrameOverlaps(
-        truths[truths > 0], tracks[tracks > 0], (common / union)[truths > 0][:, tracks > 0]
-    )
+    return overlaps_of_pairs(counted, truths[truths > 0], tracks[tracks > 0])
 
 
 def _visible(tracks: Sequence[Sequence[Rle | None]], num_frames: int) -> np.ndarray:

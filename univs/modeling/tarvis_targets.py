@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -104,33 +103,3 @@ def _random_choice(masks: Tensor, size: int) -> Tensor:
     if len(masks) == size:
         return masks
     return masks[torch.randperm(len(masks))[:size].to(masks.device)]
-
-
-def with_drawn_task(samples: list[dict], weights: Sequence[float]) -> list[dict]:
-    """Draw a task for a batch of a panoptic data set, and leave out the truth of the others.
-
-    Args:
-        samples: clips with ``vocabulary`` and ``sem_seg``.
-        weights: of instance, panoptic and object segmentation.
-
-    Raises:
-        ValueError: there are not three weights, or a clip has no truth of stuff.
-    """
-    if len(weights) != 3:
-        raise ValueError(
-            f"MODEL.TARVIS.TASK_WEIGHTS must be three numbers, for instance, panoptic and object "
-            f"segmentation, but is {list(weights)}"
-        )
-    if any("sem_seg" not in sample for sample in samples):
-        raise ValueError(
-            "drawing tasks (MODEL.TARVIS.TASK_WEIGHTS) needs data sets with stuff: set it to []"
-        )
-    bounds = torch.tensor(weights, dtype=torch.float64).cumsum(0)
-    draw = torch.rand(1, dtype=torch.float64) * bounds[-1]
-    task = int((draw >= bounds[:-1]).sum())
-    if task == 1:
-        return samples
-    samples = [{k: v for k, v in sample.items() if k != "sem_seg"} for sample in samples]
-    if task == 2:
-        samples = [sample | {"vocabulary": ""} for sample in samples]
-    return samples

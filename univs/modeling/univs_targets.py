@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -85,6 +86,15 @@ class PromptTargets:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def label_maps(self) -> Tensor:
+        """The first prompt that every pixel belongs to, int64 ``(T, H, W)``; -1 where none is."""
+        prompts = torch.nonzero(self.rows >= 0).flatten()
+        labels = torch.full(self.masks.shape[1:], -1, device=self.masks.device)
+        for prompt, row in reversed(list(zip(prompts.tolist(), self.rows[prompts], strict=True))):
+            labels[self.masks[row]] = prompt
+        return labels
 
     def frames(self, start: int, stop: int) -> PromptTargets:
         """All prompts in frames ``start`` to ``stop``."""

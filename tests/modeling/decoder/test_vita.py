@@ -11,7 +11,7 @@ from reference.object_models import (
     object_config,
     recorded,
 )
-from univs.modeling.decoder import DecoderOutput, QueryPredictions
+from univs.modeling.decoder import DecoderOutput, QueryPredictions, temporal_windows, vita
 from univs.modeling.decoder.temporal_windows import window_blocks
 from univs.modeling.decoder.vita import ObjectPredictions, VitaObjectModule, frame_queries
 
@@ -153,3 +153,15 @@ def test_more_layers_than_the_frame_decoder_has_is_an_error():
     assert frame_queries(output, 2).shape == (2, 1, 2, 8)
     with pytest.raises(ValueError, match="LAST_LAYER_NUM is 3"):
         frame_queries(output, 3)
+
+
+@torch.no_grad()
+def test_long_videos_are_encoded_part_by_part(monkeypatch):
+    module, queries = small_module(), frames(40, groups=2)
+    expected = module.encode(queries)
+    monkeypatch.setattr(temporal_windows, "_WINDOWS_AT_ONCE", 3)
+    monkeypatch.setattr(vita, "_FRAMES_AT_ONCE", 7)
+    with recorded(module.enc_self_attn[1]) as windows, recorded(module.enc_ffn[1]) as hidden:
+        torch.testing.assert_close(module.encode(queries), expected)
+    assert max(len(part) for part in windows) == 2 * 3
+    assert max(part.shape[1] for part in hidden) == 7

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from univs.modeling.clip_memory import ClipMemory
-from univs.modeling.prompts.prompt_memory import PromptMemory
-from univs.modeling.prompts.visual_tokens import VisualTokenSampler
+from univs.modeling.prompts.prompt_memory import PromptMemory, ShownTargets
+from univs.modeling.prompts.visual_tokens import FrameFeatures, VisualTokenSampler
 
 CHANNELS, ROWS, COLUMNS, TOKENS = 4, 2, 2, 3
 
@@ -114,6 +114,51 @@ def test_clips_of_one_frame_are_prompted_by_the_frame_before():
     memory.update(clip_of(0, 1), 0, 1, {0: masks_of(True)})
     memory.update(clip_of(1, 1), 1, 1, {0: masks_of(True)})
     assert slots(memory) == [2, 0]
+
+
+def test_without_overlap_the_frame_before_prompts_the_clip():
+    memory = memory_of(0)
+    memory.update(clip_of(0, 2), 0, 2, {0: masks_of(True)})
+    before = FrameFeatures.of(clip_of(1, 1), 0, 0)
+    memory.update(clip_of(2, 2), 2, 2, {1: masks_of(True)}, before=before)
+    assert slots(memory) == [1, 2, 2, 2]
+
+
+def test_targets_shown_in_a_frame_prompt_from_there():
+    memory = memory_of(0, 2)
+    tokens = torch.full((1, TOKENS, CHANNELS), 9.0)
+    shown = {2: ShownTargets(torch.tensor([1]), tokens, tokens)}
+    masks = {frame: masks_of(True, False) for frame in range(3)}
+    memory.update(clip_of(0, 3), 0, 3, {0: masks[0]})
+    prompts = memory.update(clip_of(1, 3), 1, 1, masks, shown=shown)
+    assert slots(memory, 0) == [1, 2, 3, 3]
+    assert slots(memory, 1) == [0, 0, 9, 9]
+    assert keys(prompts, 1)[0] == 9
+
+
+def test_frames_without_targets_can_be_skipped():
+    masks = {frame: masks_of(frame == 7) for frame in range(6, 8)}
+    known, late = memory_of(7), memory_of(7)
+    run(known, 6, visible=lambda frame: [False])
+    late.skip(clip_of(6, 3), 8)
+    for memory in (known, late):
+        prompts = memory.update(clip_of(6, 3), 6, 1, masks)
+        assert slots(memory) == [0, 0, 8, 8]
+        assert keys(prompts) == [8, 0, 0, 8, 8]
+        assert memory.num_slots == 9
+
+
+def test_a_target_that_appears_anew_forgets_its_prompts_from_there_on():
+    memory = memory_of(0, 0)
+    run(memory, 2)
+    memory.restart(0, 2)
+    memory.blank(1, 1)
+    assert slots(memory, 0) == [1, 2, 0, 0]
+    assert slots(memory, 1) == [1, 0, 0, 0]
+    masks = {frame: masks_of(frame == 2, False) for frame in range(1, 4)}
+    prompts = memory.update(clip_of(2, 3), 2, 1, masks)
+    assert keys(prompts, 0) == [3, 2, 3, 3, 3]
+    assert keys(prompts, 1)[0] == 1
 
 
 def test_targets_can_be_forgotten():

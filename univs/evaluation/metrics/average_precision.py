@@ -125,3 +125,8 @@ def mean_of_defined(values: np.ndarray) -> float:
     """Mean of the entries that are defined; `UNDEFINED` if none is."""
     defined = values[values > UNDEFINED]
     return float(defined.mean()) if defined.size else UNDEFINED
+
+
+def outside_ranges(values: np.ndarray, ranges: np.ndarray) -> np.ndarray:
+    """[S, N] bool: value n lies outside range s, whose limits [S, 2] belong to it."""
+    return (values < ranges[:, :1]) | (values > ranges[:, 1:])

@@ -12,6 +12,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from univs.evaluation.metrics.run_lengths import damaged_masks
+
 ROWS = (
     "AP",
     "AP50",
@@ -54,12 +56,10 @@ def coco_ap(truth: Mapping, results: Sequence[Mapping], iou_type: str = "segm") 
         iou_type: "segm" or "bbox".
 
     Raises:
-        ValueError: a key is missing, an image is unknown, or a score is not finite.
+        ValueError: see `check_results`.
     """
-    if iou_type not in ("segm", "bbox"):
-        raise ValueError(f"iou_type must be 'segm' or 'bbox', not {iou_type!r}.")
     results = [dict(result) for result in results]
-    _check(truth, results, iou_type)
+    check_results(truth, results, iou_type)
     if iou_type == "segm" or not all("bbox" in result for result in results):
         for result in results:
             result.pop("bbox", None)  # with a box, pycocotools would take its area for the mask's
@@ -86,19 +86,46 @@ def coco_ap(truth: Mapping, results: Sequence[Mapping], iou_type: str = "segm") 
     )
 
 
-def _check(truth: Mapping, results: Sequence[Mapping], iou_type: str) -> None:
-    image_ids = {image["id"] for image in truth["images"]}
+def check_results(truth: Mapping, results: Sequence[Mapping], iou_type: str) -> None:
+    """Check detections on images.
+
+    Raises:
+        ValueError: ``iou_type`` is neither "segm" nor "bbox", a key is missing, an image is
+            unknown, a score is not finite, or run lengths are damaged.
+    """
+    if iou_type not in ("segm", "bbox"):
+        raise ValueError(f"iou_type must be 'segm' or 'bbox', not {iou_type!r}.")
+    sizes = {image["id"]: (image.get("height"), image.get("width")) for image in truth["images"]}
+    texts: dict[tuple[int, int], list[tuple[str, str | bytes]]] = {}  # by size of the mask
     for index, result in enumerate(results):
         missing = {"image_id", "category_id", "score"} - result.keys()
         if missing:
             raise ValueError(f"Result {index}: the keys {sorted(missing)} are missing.")
         where = f"Result {index}, image {result['image_id']!r}"
-        if result["image_id"] not in image_ids:
+        if result["image_id"] not in sizes:
             raise ValueError(f"{where}: the truth has no such image.")
         if not np.isfinite(result["score"]):
             raise ValueError(f"{where}: the score must be a finite number, not {result['score']}.")
-        if "segmentation" not in result and (iou_type == "segm" or "bbox" not in result):
+        segmentation = result.get("segmentation")
+        if segmentation is None and (iou_type == "segm" or "bbox" not in result):
             raise ValueError(f"{where}: there is no segmentation.")
+        if isinstance(segmentation, Mapping) and isinstance(
+            segmentation.get("counts"), (str, bytes)
+        ):
+            size = tuple(segmentation.get("size", ()))
+            if size != sizes[result["image_id"]]:
+                raise ValueError(
+                    f"{where}: the mask has the size {list(size)}, but the image "
+                    f"{list(sizes[result['image_id']])} (height, width)."
+                )
+            texts.setdefault(size, []).append((where, segmentation["counts"]))
+    for (height, width), listed in texts.items():
+        damaged = damaged_masks([counts for _, counts in listed], height * width)
+        if len(damaged):
+            raise ValueError(
+                f"{listed[damaged[0]][0]}: the run lengths are damaged; they do not cover the "
+                f"{height} x {width} pixels of the image. Write the file anew."
+            )
 
 
 def _nothing(api: COCO) -> COCO:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 MAX_DIGITS = 7  # base-32 digits of one run length; longer ones do not fit into pycocotools either
+_POWERS = 32.0 ** np.arange(MAX_DIGITS)
 
 
 class RleRuns(NamedTuple):
@@ -135,6 +136,6 @@ def _read_numbers(
             place = np.minimum(place, MAX_DIGITS - 1)
             sizes = np.minimum(sizes, MAX_DIGITS - 1)
         owner = owner[begins]
-        numbers[owner] *= 32.0**sizes
-        numbers[owner] += np.add.reduceat(codes[digits] * 32.0**place, begins)
+        numbers[owner] *= _POWERS[sizes]
+        numbers[owner] += np.add.reduceat(codes[digits] * _POWERS[place], begins)
     return numbers, last

@@ -22,6 +22,7 @@ from univs.evaluation.metrics.average_precision import (
     MatchRecord,
     match_predictions,
     mean_of_defined,
+    outside_ranges,
     precision_and_recall,
 )
 from univs.evaluation.metrics.tubes import (
@@ -399,20 +400,15 @@ def _match_category(
     return match_predictions(
         scores=np.array([track.score for track in predictions], dtype=np.float64),
         ious=tube_ious(predicted_tubes, truth_tubes),
-        prediction_outside=_outside(
+        prediction_outside=outside_ranges(
             np.array([tube.mean_area for tube in predicted_tubes], dtype=np.float64), areas
         ),
         truth_ignored=is_crowd
-        | _outside(truth_areas, areas)
-        | _outside(truth_occlusions, occlusions),
+        | outside_ranges(truth_areas, areas)
+        | outside_ranges(truth_occlusions, occlusions),
         truth_crowd=is_crowd,
         truth_never_matches=np.array([track.id == 0 for track in truths], dtype=bool),
     )
-
-
-def _outside(values: np.ndarray, ranges: np.ndarray) -> np.ndarray:
-    """[S, N] bool: value n lies outside range s, limits included."""
-    return (values < ranges[:, :1]) | (values > ranges[:, 1:])
 
 
 def _stack(arrays: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:

@@ -13,21 +13,31 @@ import torch
 from torch import Tensor, nn
 
 from detectron2.config import configurable
+from univs.modeling.decoder.prototype_memory import PrototypeMemory
 from univs.modeling.decoder.vita import ObjectOutput, VitaObjectModule
 
 
-@dataclass
+@dataclass(frozen=True)
 class InstancePrototypes:
-    """What GenVIS remembers of a video (or of the G videos of a batch) after M clips.
+    """What GenVIS knows of a video (or of the G videos of a batch) after M clips.
 
     Attributes:
         queries: ``(G, Q, C)``, the video queries that the last clip ended with.
-        keys, values: ``(G, Q, M, C)``, the memory that each query reads; oldest clip first.
+        memory: what each query reads of all clips.
     """
 
     queries: Tensor
-    keys: Tensor
-    values: Tensor
+    memory: PrototypeMemory
+
+    @property
+    def keys(self) -> Tensor:
+        """Keys of the memory, ``(G, Q, M, C)``; oldest clip first."""
+        return self.memory.keys
+
+    @property
+    def values(self) -> Tensor:
+        """Values of the memory, ``(G, Q, M, C)``."""
+        return self.memory.values
 
 
 class GenvisObjectModule(VitaObjectModule):
@@ -89,9 +99,9 @@ class GenvisObjectModule(VitaObjectModule):
     def write(self, prototypes: InstancePrototypes | None, decoded: Tensor) -> InstancePrototypes:
         """Add the video queries ``(G, Q, C)`` that a clip ended with to the prototypes."""
         queries = self.decoder_norm(decoded)
-        keys = self.pre_memory_embed_k(queries)[:, :, None]  # G Q 1 C
-        values = self.pre_memory_embed_v(queries)[:, :, None]
-        if prototypes is not None:
-            keys = torch.cat((prototypes.keys, keys), dim=2)[:, :, -self.memory_size :]
-            values = torch.cat((prototypes.values, values), dim=2)[:, :, -self.memory_size :]
-        return InstancePrototypes(queries=decoded, keys=keys, values=values)
+        keys, values = self.pre_memory_embed_k(queries), self.pre_memory_embed_v(queries)
+        if prototypes is None:
+            memory = PrototypeMemory.of(keys, values)
+        else:
+            memory = prototypes.memory.appended(keys, values, most=self.memory_size)
+        return InstancePrototypes(queries=decoded, memory=memory)

@@ -13,6 +13,9 @@ from torch import Tensor
 from univs.modeling.decoder.layers import SelfAttentionLayer
 from univs.modeling.decoder.masked_attention import open_empty_rows
 
+# Bounds the memory that intermediate results of long videos take, without effect on results.
+_WINDOWS_AT_ONCE = 64
+
 
 def padded_length(num_frames: int, window: int) -> int:
     """The number of frames rounded up to whole windows."""
@@ -64,17 +67,21 @@ def attend_in_windows(
     blocked = window_blocks(num_frames, window, shift)
     # Only windows at the ends of the video block anything; the others need no mask.
     is_blocked = blocked.flatten(1).any(1)
-    attended = {}  # indexed by window
-    for some in (False, True):
-        indices = (is_blocked == some).nonzero().flatten()
+    free = (~is_blocked).nonzero().flatten().split(_WINDOWS_AT_ONCE)
+    masked = is_blocked.nonzero().flatten().split(_WINDOWS_AT_ONCE)
+    parts, order = [], []
+    for indices in (*free, *masked):
         if not len(indices):
             continue
-        mask = _token_blocks(blocked[indices], num_queries).to(tokens.device) if some else None
+        mask = None
+        if is_blocked[indices[0]]:
+            mask = _token_blocks(blocked[indices], num_queries).to(tokens.device)
+            mask = mask.repeat(len(tokens), 1, 1)  # G*n W*Q W*Q
         chosen = windows[:, indices.to(tokens.device)]  # G n W*Q C
-        mask = mask.repeat(len(tokens), 1, 1) if some else None  # G*n W*Q W*Q
-        part = layer(chosen.flatten(0, 1), None, mask).unflatten(0, chosen.shape[:2])
-        attended.update(zip(indices.tolist(), part.unbind(1), strict=True))
-    windows = torch.stack([attended[index] for index in range(len(blocked))], dim=1)
+        parts.append(layer(chosen.flatten(0, 1), None, mask).unflatten(0, chosen.shape[:2]))
+        order.append(indices)
+    restored = torch.cat(order).argsort().to(tokens.device)
+    windows = torch.cat(parts, dim=1)[:, restored]
     return windows.unflatten(2, (window, num_queries)).flatten(1, 2).roll(-shift, dims=1)
 
 

@@ -209,32 +209,18 @@ class VideoMultiScaleMaskedTransformerDecoderUniVS(PromptEmbedding):
             keep_auxiliary: also return the predictions of earlier heads; default: in training only.
         """
         keep_auxiliary = self.training if keep_auxiliary is None else keep_auxiliary
-        clips, frames = memory.frame_positions.shape
-        mask_features = mask_features.unflatten(0, (clips, frames))
-        tokens = [tokens_of(maps).flatten(0, 1) for maps in memory.features]  # each B*T S C
-        positions = [tokens_of(maps).flatten(0, 1) for maps in memory.positions]
+        mask_features = mask_features.unflatten(0, memory.frame_positions.shape)  # B T C_mask h w
+        pixels = [tokens_of(maps).flatten(0, 1) for maps in memory.features]  # each B*T S C
+        places = [tokens_of(maps).flatten(0, 1) for maps in memory.positions]
         sizes = memory.sizes
 
-        queries = self.query_feat.weight.expand(clips, frames, -1, -1)  # B T Q C
-        query_position = self.query_embed.weight.expand(clips, frames, -1, -1)
-        embedded = None
-        if prompts is not None:
-            self._check(prompts, clips)
-        if prompts is not None and prompts.shape[1] > 0:
-            embedded = self.embed_prompts(prompts, memory, self.concept_embeddings)
-            queries = torch.cat((queries, embedded.content.to(queries)), dim=2)
-            query_position = torch.cat((query_position, embedded.position.to(queries)), dim=2)
-            queries = self._prompt_attention(0, queries, query_position, embedded)
-            # From here on the position of a prompt is its first content (as published).
-            query_position = torch.cat(
-                (query_position[:, :, : self.num_queries], queries[:, :, self.num_queries :]), dim=2
-            )
-
+        queries, position, embedded = self._initial_queries(prompts, memory)  # B T Q C
         is_text = isinstance(prompts, ExpressionPrompts) and embedded is not None
+        classifier = prompts.sentences if is_text else F.normalize(self.concept_embeddings, dim=-1)
         kind = self.self_attention
         if is_text and kind is not SelfAttentionKind.ALL:
             kind = SelfAttentionKind.BLOCKED
-        classifier = prompts.sentences if is_text else F.normalize(self.concept_embeddings, dim=-1)
+
         heads = [self._predict(queries, mask_features, classifier, is_text, sizes[0])]
         layers = zip(
             self.transformer_cross_attention_layers,
@@ -244,18 +230,17 @@ class VideoMultiScaleMaskedTransformerDecoderUniVS(PromptEmbedding):
         )
         for index, (cross_attention, self_attention, feed_forward) in enumerate(layers):
             level = index % NUM_FEATURE_LEVELS
-            blocked = open_empty_rows(heads[-1].attention_mask).flatten(0, 1)  # B*T Q S
-            if embedded is not None and index > 0:
-                queries = self._prompt_attention(index, queries, query_position, embedded)
+            if index > 0:  # the first is part of the initial queries
+                queries = self._prompt_attention(index, queries, position, embedded)
             queries = cross_attention(
                 queries.flatten(0, 1),
-                tokens[level],
-                query_position.flatten(0, 1),
-                positions[level],
-                blocked,
-            ).unflatten(0, (clips, frames))
+                pixels[level],
+                position.flatten(0, 1),
+                places[level],
+                open_empty_rows(heads[-1].attention_mask).flatten(0, 1),
+            ).unflatten(0, memory.frame_positions.shape)
             queries = separated_self_attention(
-                self_attention, queries, query_position, self.num_queries, kind
+                self_attention, queries, position, self.num_queries, kind
             )
             queries = feed_forward(queries)
             if not keep_auxiliary:
@@ -269,11 +254,36 @@ class VideoMultiScaleMaskedTransformerDecoderUniVS(PromptEmbedding):
             prompts=embedded,
         )
 
+    def _initial_queries(
+        self, prompts: Prompts | None, memory: ClipMemory
+    ) -> tuple[Tensor, Tensor, PromptQueries | None]:
+        """Learnable queries, and after them those of the prompts, which ProCA has seen.
+
+        Returns:
+            queries and their positions, ``(B, T, Q, C)``; and the prompts, None if there are none.
+        """
+        clips, frames = memory.frame_positions.shape
+        queries = self.query_feat.weight.expand(clips, frames, -1, -1)
+        position = self.query_embed.weight.expand(clips, frames, -1, -1)
+        if prompts is None:
+            return queries, position, None
+        self._check(prompts, clips)
+        if prompts.shape[1] == 0:
+            return queries, position, None
+        embedded = self.embed_prompts(prompts, memory, self.concept_embeddings)
+        queries = torch.cat((queries, embedded.content.to(queries)), dim=2)
+        learnable_position = position
+        position = torch.cat((position, embedded.position.to(position)), dim=2)
+        queries = self._prompt_attention(0, queries, position, embedded)
+        # From here on the position of a prompt is its first content (as published).
+        prompted = queries[:, :, self.num_queries :]
+        return queries, torch.cat((learnable_position, prompted), dim=2), embedded
+
     def _prompt_attention(
-        self, index: int, queries: Tensor, position: Tensor, prompts: PromptQueries
+        self, index: int, queries: Tensor, position: Tensor, prompts: PromptQueries | None
     ) -> Tensor:
         """ProCA layer ``index``, if there is one; learnable queries pass it untouched."""
-        if index >= len(self.transformer_prompt_self_attention_layers):
+        if prompts is None or index >= len(self.transformer_prompt_self_attention_layers):
             return queries
         learnable, prompted = queries.tensor_split([self.num_queries], dim=2)
         prompted = prompt_cross_attention(

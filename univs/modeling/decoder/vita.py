@@ -22,6 +22,9 @@ from univs.modeling.decoder.predictions import DecoderOutput
 from univs.modeling.decoder.registry import TRANSFORMER_DECODER_REGISTRY
 from univs.modeling.decoder.temporal_windows import attend_in_windows, padded_length
 
+# Bounds the memory that hidden layers take with long videos, without effect on results.
+_FRAMES_AT_ONCE = 256
+
 
 @TRANSFORMER_DECODER_REGISTRY.register()
 class VitaMultiScaleMaskedTransformerDecoder(MultiScaleMaskedTransformerDecoder):
@@ -213,7 +216,9 @@ class VitaObjectModule(nn.Module):
             is_shifted = bool(self.window) and not self.training and index % 2 == 1
             shift = (window + 1) // 2 if is_shifted else 0
             tokens = attend_in_windows(self_attention, tokens, num_frames, window, shift)
-            tokens = feed_forward(tokens)
+            # The hidden layer is several times as wide: part by part.
+            parts = [feed_forward(part) for part in tokens.split(_FRAMES_AT_ONCE, dim=1)]
+            tokens = torch.cat(parts, dim=1)
         return tokens[:, :num_frames]
 
     def decode(self, initial: Tensor, tokens: Tensor) -> ObjectOutput:

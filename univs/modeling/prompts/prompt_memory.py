@@ -8,6 +8,7 @@ length of a video.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +16,20 @@ from torch import Tensor
 from univs.modeling.clip_memory import ClipMemory
 from univs.modeling.prompts.prompt_types import PromptTokens, VisualPrompts
 from univs.modeling.prompts.visual_tokens import FrameFeatures, VisualTokenSampler
+
+
+@dataclass
+class ShownTargets:
+    """Tokens of P' targets that are shown in a frame, other than by masks known before.
+
+    Attributes:
+        targets: int64 ``(P',)``, which targets.
+        features, positions: ``(P', R, C)``.
+    """
+
+    targets: Tensor
+    features: Tensor
+    positions: Tensor
 
 
 class PromptMemory:
@@ -77,8 +92,38 @@ class PromptMemory:
             if stored is not None:
                 setattr(self, name, stored[targets.to(stored.device)])
 
+    def restart(self, target: int, frame: int) -> None:
+        """Let a target appear anew in a frame: forget its prompts from there on."""
+        self.first_frames[target] = frame
+        self.blank(target, frame)
+
+    def blank(self, target: int, frame: int) -> None:
+        """Forget the prompts of a target from a frame on."""
+        if self.features is not None:
+            oldest = self._origin + self.num_slots - self.features.shape[1]
+            for stored in (self.features, self.positions):
+                stored[target, max(frame - oldest, 0) :] = 0
+
+    def skip(self, memory: ClipMemory, num_frames: int) -> None:
+        """Give blank slots to the first frames of a video, as if no target had been seen in them.
+
+        Args:
+            memory: any pixel features of the video.
+            num_frames: how many frames there are before the new ones of the next clip.
+        """
+        kept = min(num_frames, max(self.num_remembered, memory.frame_positions.shape[1]))
+        self.num_slots += num_frames - kept
+        self._append(memory, kept)
+
     def update(
-        self, memory: ClipMemory, start: int, num_new: int, masks: Mapping[int, Tensor]
+        self,
+        memory: ClipMemory,
+        start: int,
+        num_new: int,
+        masks: Mapping[int, Tensor],
+        *,
+        shown: Mapping[int, ShownTargets] | None = None,
+        before: FrameFeatures | None = None,
     ) -> VisualPrompts | None:
         """Take in the masks that are known when a clip begins, and prompt the clip.
 
@@ -89,6 +134,10 @@ class PromptMemory:
             masks: bool ``(P, H, W)`` of the padded frame, by frame of the video: for the first
                 clip frame 0; later the frames that this clip shares with the one before, and the
                 ``num_new`` frames before the clip if nothing has been prompted yet or T is 1.
+            shown: targets that are prompted otherwise, by frame of the video, in this clip.
+            before: of the frame before the clip. If the clip shares no frame with the one before,
+                that frame prompts it. Default: as published, not at all, or, if T is 1, with
+                features of the wrong frame.
 
         Returns:
             prompts for the clip; None if there are no targets, or no masks in the first clip.
@@ -96,22 +145,27 @@ class PromptMemory:
         num_frames = memory.frame_positions.shape[1]
         if not len(self) or (start == 0 and 0 not in masks):
             return None
+        known = range(num_frames - num_new)
         if start == 0:
             self._append(memory, num_frames)
-            sampled = self._sample(memory, 0, masks[0])
-            self._write(sampled, slot=0, rows=masks[0].flatten(1).any(1))
+            known = range(1)
         else:
             is_new = self.features is None
             if is_new:
                 self._origin = start - num_new
             self._append(memory, num_frames + num_new if is_new else num_new)
-            if (is_new or num_frames == 1) and self.sampler.published:
+            if num_new == num_frames and before is not None:
+                self._prompt_with_frame_before(before, start, num_frames, masks)
+            elif (is_new or num_frames == 1) and self.sampler.published:
                 self._prompt_frames_before(memory, start, num_new, masks)
-            for key_frame in range(num_frames - num_new):
-                known = masks[start + key_frame]
-                sampled = self._sample(memory, key_frame, known)
-                slot = self.features.shape[1] - num_frames + key_frame
-                self._write(sampled, slot=slot, rows=known.flatten(1).any(1))
+        for key_frame in range(num_frames):
+            slot = self.features.shape[1] - num_frames + key_frame
+            if key_frame in known:
+                of_frame = masks[start + key_frame]
+                sampled = self._sample(memory, key_frame, of_frame)
+                self._write(sampled, slot=slot, rows=of_frame.flatten(1).any(1))
+            if shown and start + key_frame in shown:
+                self._show(shown[start + key_frame], slot=slot)
         self._forget(max(self.num_remembered, num_frames))
         return self._prompts(num_frames)
 
@@ -131,11 +185,30 @@ class PromptMemory:
                 sampled, slot=slot, rows=has_appeared.to(masks[frame].device), until=slot + 1
             )
 
+    def _prompt_with_frame_before(
+        self, before: FrameFeatures, start: int, num_frames: int, masks: Mapping[int, Tensor]
+    ) -> None:
+        if start - 1 not in masks:
+            return
+        sampled = self._sample_frame(before, masks[start - 1])
+        slot = self.features.shape[1] - num_frames - 1
+        self._write(sampled, slot=slot, rows=masks[start - 1].flatten(1).any(1))
+
     def _sample(self, memory: ClipMemory, frame: int, masks: Tensor) -> tuple[Tensor, Tensor]:
+        return self._sample_frame(FrameFeatures.of(memory, 0, frame), masks)
+
+    def _sample_frame(self, frame: FrameFeatures, masks: Tensor) -> tuple[Tensor, Tensor]:
         if len(masks) != len(self):
             raise ValueError(f"There are {len(self)} targets, but masks of {len(masks)}.")
-        features = FrameFeatures.of(memory, 0, frame)
-        return self.sampler.from_masks(features, masks, generator=self.generator)
+        return self.sampler.from_masks(frame, masks, generator=self.generator)
+
+    def _show(self, shown: ShownTargets, *, slot: int) -> None:
+        """Write tokens of some targets into all slots from ``slot`` on."""
+        for stored, tokens in (
+            (self.features, shown.features),
+            (self.positions, shown.positions),
+        ):
+            stored[shown.targets.to(stored.device), slot:] = tokens[:, None].to(stored)
 
     def _append(self, memory: ClipMemory, count: int) -> None:
         """Add blank slots."""

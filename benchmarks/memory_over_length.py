@@ -1,0 +1,152 @@
+#!/usr/bin/env python
+"""Peak memory of sessions by the length of the video; it should not depend on it.
+
+python benchmarks/memory_over_length.py --frames 200 2000
+python benchmarks/memory_over_length.py --config-file configs/univs/r50_stage3.yaml \
+    --weights univs_r50.pth --tasks vos vps --size 480 854 --json memory.json
+
+Every figure comes from a process of its own, which generates frames one by one, pushes them into a
+session and drops the results. What a session must keep of a whole video are the run lengths of its
+masks, which are counted apart. Without weights the model is a random one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DEFAULT_CONFIG = REPOSITORY / "configs" / "toy" / "univs_stage3.yaml"
+TASKS = ("vis", "vps", "vss", "vos", "pvos", "refvos", "pet")
+MIB = 2**20
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config-file", type=Path, default=DEFAULT_CONFIG)
+    parser.add_argument("--weights", help="checkpoint; a random model by default")
+    parser.add_argument("--tasks", nargs="+", help="by default all that the model can do")
+    parser.add_argument("--frames", nargs="+", type=int, default=[200, 2000])
+    parser.add_argument("--size", nargs=2, type=int, default=[96, 144], metavar=("H", "W"))
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--most", type=float, default=1.02, help="exit with 1 if any ratio is more")
+    parser.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE")
+    parser.add_argument("--measure", nargs=2, metavar=("TASK", "FRAMES"), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def measure(options: argparse.Namespace, task: str, num_frames: int) -> dict:
+    """Segment one generated video; see the keys of what is returned."""
+    import torch
+
+    import univs
+    from detectron2.modeling import build_model
+    from univs.config import load_config
+    from univs.data import register_datasets
+    from univs.tracking import Segmenter
+
+    if options.weights:
+        segmenter = univs.load(
+            options.config_file, weights=options.weights, options=options.opts, device=options.device
+        )
+    else:
+        cfg = load_config(options.config_file, options.opts)
+        register_datasets()
+        cfg.MODEL.DEVICE = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(0)
+        segmenter = Segmenter(build_model(cfg), cfg, class_names=())
+    if task == "list":
+        return {"tasks": segmenter.tasks}
+    from video_memory import generated_frame
+
+    size = tuple(options.size)
+    with segmenter.session(task) as session:
+        for target in targets_of(task, size):
+            session.add(target)
+        for index in range(num_frames):
+            session.push(generated_frame(index, size))
+        session.flush()
+        # Before finish(), which copies the run lengths into the result that the user keeps.
+        peak = peak_bytes()
+        on_device = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+        video = session.finish()
+    kept = sum(
+        len(rle["counts"]) for track in video.tracks for rle in track.segmentations if rle
+    ) + sum(label_map.nbytes for label_map in video.label_maps or ())
+    return {"peak": peak, "device_peak": on_device, "kept": kept, "tracks": len(video.tracks)}
+
+
+def targets_of(task: str, size: tuple[int, int]) -> list:
+    """What the tasks that follow targets are given: the square of the generated frames."""
+    import numpy as np
+
+    from univs.structures import MaskTarget, PointTarget, TextTarget
+
+    side = size[0] // 3
+    mask = np.zeros(size, bool)
+    mask[:side, :side] = True
+    if task in ("vos", "pvos"):
+        return [MaskTarget(id=1, mask=mask), MaskTarget(id=2, mask=~mask)]
+    if task == "pet":
+        return [PointTarget(id=1, points=[[side / 2, side / 2]])]
+    if task == "refvos":
+        return [TextTarget(id=1, text="the red square"), TextTarget(id=2, text="the blue circle")]
+    return []
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had resident."""
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def in_a_process(task: str, num_frames: int) -> dict:
+    """:func:`measure` in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, *sys.argv[1:], "--measure", task, str(num_frames)],
+        env={**os.environ, "MALLOC_ARENA_MAX": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        raise SystemExit(f"measuring {task} with {num_frames} frames failed, see above")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> int:
+    options = parse()
+    if options.measure:
+        task, num_frames = options.measure
+        print(json.dumps(measure(options, task, int(num_frames))))
+        return 0
+    tasks = options.tasks or in_a_process("list", 0)["tasks"]
+    figures, worst = {}, 0.0
+    print(f"{'task':8s}{'frames':>8s}{'peak MiB':>10s}{'GPU MiB':>9s}{'results MiB':>13s}{'ratio':>8s}")
+    for task in tasks:
+        shortest = None
+        for num_frames in sorted(options.frames):
+            figure = in_a_process(task, num_frames)
+            shortest = shortest or figure
+            # With a GPU, what counts is its memory.
+            key = "device_peak" if figure["device_peak"] else "peak"
+            ratio = figure[key] / shortest[key]
+            worst = max(worst, ratio)
+            figures[f"{task}/{num_frames}"] = {**figure, "ratio": ratio}
+            print(
+                f"{task:8s}{num_frames:8d}{figure['peak'] / MIB:10.1f}"
+                f"{figure['device_peak'] / MIB:9.1f}{figure['kept'] / MIB:13.2f}{ratio:8.3f}",
+                flush=True,
+            )
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1))
+    return 0 if worst <= options.most else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
