@@ -23,7 +23,14 @@ from univs.structures.target import (
     TextTarget,
 )
 from univs.structures.track import Track
-from univs.structures.video_result import VOID_LABEL, FrameResult, Segment, VideoResult, label_png
+from univs.structures.video_result import (
+    VOID_LABEL,
+    FrameResult,
+    LostTrack,
+    Segment,
+    VideoResult,
+    label_png,
+)
 
 __all__ = [
     "VOID_LABEL",
@@ -31,6 +38,7 @@ __all__ = [
     "CategoryTarget",
     "Clip",
     "FrameResult",
+    "LostTrack",
     "MaskTarget",
     "PointTarget",
     "Rle",

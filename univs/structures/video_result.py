@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,16 +23,34 @@ class Segment:
         rle: its mask.
         category: 0-based contiguous category, or None.
         score: confidence up to this frame.
+        num_hidden: if the track was lost and is found again in this frame, for how many frames it
+            was; otherwise 0.
     """
 
     track_id: int
     rle: Rle = field(repr=False)
     category: int | None = None
     score: float = 1.0
+    num_hidden: int = 0
 
     def __post_init__(self) -> None:
         if self.track_id < 1:
             raise ValueError(f"A track id must be 1 or more (0 is background): {self.track_id}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LostTrack:
+    """A track that was seen in earlier frames, but not in this one.
+
+    Attributes:
+        track_id: names the track within its video.
+        score: confidence when it was last seen.
+        num_hidden: how many frames ago that was.
+    """
+
+    track_id: int
+    score: float
+    num_hidden: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,12 +63,14 @@ class FrameResult:
         segments: at most one per track; may overlap; an object that is not visible has none.
         label_map: [H, W] integer, the category of every pixel, `VOID_LABEL` where there is none;
             None if the task is not a semantic one.
+        lost: tracks of earlier frames that are not visible in this one; sessions tell them.
     """
 
     frame_index: int
     size: tuple[int, int]
     segments: list[Segment] = field(default_factory=list)
     label_map: np.ndarray | None = field(default=None, repr=False)
+    lost: tuple[LostTrack, ...] = ()
 
     def __post_init__(self) -> None:
         if self.frame_index < 0:
@@ -77,12 +97,11 @@ class FrameResult:
         )
 
     def filtered(self, score_threshold: float) -> FrameResult:
-        """The same frame with only the segments of at least this score."""
-        return FrameResult(
-            frame_index=self.frame_index,
-            size=self.size,
+        """The same frame with only the segments and lost tracks of at least this score."""
+        return replace(
+            self,
             segments=[segment for segment in self.segments if segment.score >= score_threshold],
-            label_map=self.label_map,
+            lost=tuple(track for track in self.lost if track.score >= score_threshold),
         )
 
 
