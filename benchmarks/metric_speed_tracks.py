@@ -16,15 +16,12 @@ from metric_speed_workload import Workload
 from pycocotools import mask as coco_mask
 
 
-def wobbling_ellipse(
-    size: tuple[int, int], center: np.ndarray, radii: np.ndarray, phase: float
-) -> np.ndarray:
-    """[H, W] uint8: a lobed blob."""
+def wobbling_outline(center: np.ndarray, radii: np.ndarray, phase: float) -> np.ndarray:
+    """[72, 2] int32: x and y of the outline of a lobed blob."""
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     radius = 1 + 0.15 * np.sin(5 * angles + phase)
     points = center + radii * radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
-    mask = np.zeros(size, dtype=np.uint8)
-    return cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1)
+    return np.rint(points).astype(np.int32)
 
 
 def make_tracks(
@@ -43,11 +40,15 @@ def make_tracks(
     takes longest; the others repeat them with other scores.
     """
     rng = np.random.default_rng(0)
-    height, width = size = (360, 640)
+    height, width = (360, 640)
 
     def track(center: np.ndarray, speed: np.ndarray, radii: np.ndarray) -> list[dict]:
-        masks = [wobbling_ellipse(size, center + t * speed, radii, t / 5) for t in range(frames)]
-        rles = coco_mask.encode(np.asfortranarray(np.stack(masks, axis=-1)))
+        # Drawn with x and y exchanged, the masks lie column by column in memory, as runs do.
+        drawn = np.zeros((frames, width, height), dtype=np.uint8)
+        for t in range(frames):
+            outline = wobbling_outline(center + t * speed, radii, t / 5)
+            cv2.fillPoly(drawn[t], [np.ascontiguousarray(outline[:, ::-1])], 1)
+        rles = coco_mask.encode(drawn.transpose(2, 1, 0))
         return [{"size": r["size"], "counts": r["counts"].decode()} for r in rles]
 
     def draw_video() -> tuple[list, list]:
@@ -107,10 +108,11 @@ def layered_labels(size: tuple[int, int], frames: int, count: int, seed: int, ji
     speeds, radii = rng.normal(0, 2, (count, 2)), rng.uniform(height / 20, height / 5, (count, 2))
     centers += noise.normal(0, 1, (count, 2)) * jitter
     for t in range(frames):
-        labels = np.repeat(1 + np.arange(height) * 4 // height, width).reshape(size)
+        labels = np.repeat(1 + np.arange(height, dtype=np.int32) * 4 // height, width).reshape(size)
         for index in range(4, count):
             center = centers[index] + t * speeds[index]
-            labels[wobbling_ellipse(size, center, radii[index], t / 7) > 0] = index + 1
+            outline = wobbling_outline(center, radii[index], t / 7)
+            cv2.fillPoly(labels, [outline], index + 1)
         yield labels
 
 

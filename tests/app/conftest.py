@@ -32,6 +32,8 @@ class ColorSegmenter:
 
 
 class ColorSession:
+    class_names = None  # those of the segmenter
+
     def __init__(self, segmenter: ColorSegmenter) -> None:
         self.segmenter = segmenter
         self.waiting: list[FrameResult] = []

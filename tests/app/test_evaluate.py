@@ -76,6 +76,8 @@ def test_images_have_no_videos(toy, capsys):
         ({"name": "toy_ytvis_va"}, "There is no dataset 'toy_ytvis_va'"),
         ({"root": "/nothing"}, "--root /nothing: there is no such folder"),
         ({"output": "/tmp"}, "--output /tmp: this is a folder; name a file"),
+        ({"processes": "0"}, "--processes 0: must be 1 or more"),
+        ({"worst": "0"}, "--worst 0: must be 1 or more"),
     ],
 )
 def test_errors_are_one_sentence_and_exit_code_1(toy, change, message, capsys):
@@ -83,8 +85,9 @@ def test_errors_are_one_sentence_and_exit_code_1(toy, change, message, capsys):
     results = change.get("results", str(folders["toy_ytvis_val"]))
     arguments = ["--dataset", change.get("name", "toy_ytvis_val")]
     arguments += ["--root", change.get("root", str(root))]
-    if "output" in change:
-        arguments += ["--output", change["output"]]
+    for option in ("output", "processes", "worst"):
+        if option in change:
+            arguments += [f"--{option}", change[option]]
     assert main(["evaluate", results, *arguments]) == 1
     captured = capsys.readouterr()
     assert message in captured.err and "Traceback" not in captured.err

@@ -12,6 +12,7 @@ from detectron2.modeling import build_model
 from reference.models import CONFIGS
 from univs.app.command_line import main
 from univs.app.segment_tasks import segment_video_by_tasks
+from univs.app.segment_video import segment_video
 from univs.config import load_config
 from univs.data.video_source import open_source
 from univs.structures import MaskTarget, PointTarget
@@ -55,6 +56,14 @@ def test_every_task_has_a_folder_with_all_results(video, tmp_path, segmenter):
         assert record["class_names"] == segmenter.mixed_session(TASKS).class_names[task]
     assert [track.id for track in videos["vos"].result.tracks] == [1]
     assert [track.id for track in videos["pet"].result.tracks] == [4]
+
+
+def test_classes_are_those_of_the_task(video, tmp_path, segmenter):
+    done = segment_video(
+        open_source(video), segmenter, tmp_path / "out", task="vps", score_threshold=0.0
+    )
+    record = json.loads(done.paths["results"].read_text())
+    assert len(record["class_names"]) == 10 and record["tracks"]
 
 
 def test_nothing_is_written_if_a_target_does_not_fit(video, tmp_path, segmenter):

@@ -30,6 +30,28 @@ def test_lists_belong_together(path):
     assert config.MODEL.MASK_FORMER.SIZE_DIVISIBILITY == 64
 
 
+@pytest.mark.parametrize(
+    ("file", "weight", "ignores_null_classes", "regularizes"),
+    [
+        ("pretrain/r50", 2.0, False, False),
+        ("pretrain/swin_tiny", 2.0, False, False),
+        ("pretrain/swin_large", 0.75, True, False),
+        ("video/r50", 2.0, False, False),
+        ("video/swin_tiny", 2.0, False, False),
+        ("video/swin_large", 1.0, False, True),
+    ],
+)
+def test_semantic_losses_are_those_of_the_backbone(file, weight, ignores_null_classes, regularizes):
+    loss = load_config(CONFIGS / "tarvis" / f"{file}.yaml").MODEL.TARVIS.LOSS
+    assert loss.INSTANCE_SEMANTIC_WEIGHT == loss.PANOPTIC_SEMANTIC_WEIGHT == weight
+    assert (loss.IGNORE_NULL_CLASSES, loss.SEMANTIC_REGULARIZATION) == (
+        ignores_null_classes,
+        regularizes,
+    )
+    points = {"pretrain": 25088, "video": 50176}[file.split("/")[0]]
+    assert loss.PANOPTIC_SEMANTIC_NUM_POINTS == points
+
+
 def test_every_stage_and_benchmark_has_three_backbones():
     folders = {path.parent for path in FILES}
     assert len(folders) == 10

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from detectron2.data import MetadataCatalog
 from univs.config import load_config
 from univs.data import register_datasets
 from univs.data.frames import ImageFrames
@@ -22,8 +23,8 @@ COUNTS = {"train": 4, "val": 2}
 
 
 @pytest.fixture(scope="session")
-def toy_datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Root of all datasets; below it the toy datasets, which are registered."""
+def toy_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of all datasets; below it the files of the toy datasets."""
     root = tmp_path_factory.mktemp("datasets")
     generate(
         root / "toy",
@@ -33,8 +34,16 @@ def toy_datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
         progress=False,
         **SETTINGS,
     )
-    register_datasets(root)
     return root
+
+
+@pytest.fixture
+def toy_datasets(toy_files: Path) -> Path:
+    """The same root, registered: tests of other folders may have registered theirs since."""
+    place = MetadataCatalog.get("toy_ytvis_train").get("image_root", "")
+    if not place.startswith(f"{toy_files}/"):
+        register_datasets(toy_files)
+    return toy_files
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data.readers.miniatures import SIZE, box_mask, rle, write_frame, write_ids, write_json
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 from univs.data.catalog import DatasetEntry, Location
 from univs.data.checking import check_dataset
-from univs.data.checking_json import run_lengths
 
 
 def _entry(layout: str, **places) -> DatasetEntry:
@@ -279,15 +274,3 @@ def test_missing_files_are_named(tmp_path):
     assert report.kinds == {"missing files": 1}
     assert f"{tmp_path}/JPEGImages" in report.problems[0].message
     assert records == []
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    mask=arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40))), scale=st.integers(1, 40)
-)
-def test_run_lengths_are_those_of_coco(mask, scale):
-    mask = mask.repeat(scale, axis=0)
-    counts = coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"]
-    lengths = run_lengths(counts)
-    values = np.arange(len(lengths)) % 2 == 1
-    np.testing.assert_array_equal(np.repeat(values, lengths), mask.flatten(order="F"))

@@ -64,6 +64,8 @@ def test_every_dataset_is_on_the_page():
     allowed = (
         "*_dev0.01",
         "*_all_frames",
+        "*_dev_merge",
+        "msr-vtt-test",
         "lvis_v1_train512p",
         "custom_*",
         "cityscapes_panoptic_*",

@@ -135,7 +135,14 @@ _TARVIS = {  # vocabulary by dataset
 _UNIVS = (
     *("lvis_v1_train", "coco_panoptic_train", "refcoco_mixed_train", "entityseg_panoptic_train"),
     *("entityseg_instance_train", "sa1b_250k_1", "ade20k_panoptic_train"),
-    *("ovis_train_full", "ytvis19_train", "ytvis21_dev", "vipseg_train", "refytvos_train", "youtubevos18_train"),
+    *(
+        "ovis_train_full",
+        "ytvis19_train",
+        "ytvis21_dev",
+        "vipseg_train",
+        "refytvos_train",
+        "youtubevos18_train",
+    ),
     *("youtubevos19_train", "davis16_train", "davis17_train", "mose_train", "burst_train"),
     *("viposeg_train", "mevis_train", "refcoco_train", "refcocoplus_train", "refcocog_train"),
 )
@@ -231,7 +238,9 @@ def test_boxes_are_not_trained_on(name, root_of):
         build_train_loader(config_of("univs", name))
 
 
-@pytest.mark.parametrize("name", [n for n, d in _TARVIS.items() if n in FAMILIES["tarvis"].datasets])
+@pytest.mark.parametrize(
+    "name", [n for n, d in _TARVIS.items() if n in FAMILIES["tarvis"].datasets]
+)
 def test_a_training_step_in_the_workspace_of_tarvis(name, root_of, model_of, monkeypatch):
     workspace = root_of("tarvis")
     monkeypatch.delenv("UNIVS_DATASETS", raising=False)

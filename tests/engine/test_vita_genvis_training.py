@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from reference.models import CONFIGS
 from reference.small_models import SIZES
 from univs.config import load_config
 from univs.data.catalog import find_entry, register_dataset
+from univs.data.toy import generate
 from univs.data.toy.registration import datasets_root
 from univs.engine.trainer import Trainer
 
@@ -55,16 +58,23 @@ SMALL_RUN = [
 ]
 
 
+@contextmanager
+def registered(names: Sequence[str], root: Path) -> Iterator[None]:
+    """Let datasets lie below ``root`` for a while."""
+    for name in names:
+        register_dataset(find_entry(name), root)
+    yield
+    for name in names:
+        register_dataset(find_entry(name), datasets_root())
+
+
 @pytest.fixture(scope="module")
 def datasets(tmp_path_factory):
     """Miniatures registered under the names of the datasets."""
     root = tmp_path_factory.mktemp("datasets")
     write_datasets(root)
-    for name in DATASETS:
-        register_dataset(find_entry(name), root)
-    yield
-    for name in DATASETS:
-        register_dataset(find_entry(name), datasets_root())
+    with registered(DATASETS, root):
+        yield
 
 
 def small(options: list) -> list:
@@ -106,3 +116,28 @@ def test_a_published_setting_trains(name, datasets, tmp_path):
 
 def test_the_files_were_found():
     assert len(FILES) == 11 + 12 and set(QUICK) <= set(FILES)
+
+
+@pytest.mark.slow
+def test_the_toy_chain_trains_and_is_evaluated(tmp_path):
+    names = [
+        f"toy_ytvis_{preset}{split}" for preset in ("", "occlusion_") for split in ("train", "val")
+    ]
+    for preset in ("default", "occlusion"):
+        counts = {"num_train_videos": 2, "num_val_videos": 1, "num_frames": 4}
+        generate(tmp_path / "toy", preset=preset, progress=False, **counts)
+    weights = {"mask2former_video": "", "vita": "mask2former_video"}
+    weights |= dict.fromkeys(("genvis_online", "genvis_semi_online"), "vita")
+    with registered(names, tmp_path):
+        for name, start in weights.items():
+            options = [
+                *("MODEL.WEIGHTS", start and str(tmp_path / start / "model_final.pth")),
+                *("OUTPUT_DIR", str(tmp_path / name)),
+                *("DATALOADER.NUM_WORKERS", 0, "SOLVER.IMS_PER_BATCH", 1, "SOLVER.MAX_ITER", 1),
+            ]
+            cfg = load_config(CONFIGS / "toy" / f"{name}.yaml", options)
+            trainer = Trainer(cfg)
+            trainer.resume_or_load(resume=False)
+            trainer.train()
+            for dataset in cfg.DATASETS.TEST:
+                assert (tmp_path / name / "inference" / dataset / "results.json").is_file()

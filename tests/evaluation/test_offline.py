@@ -14,6 +14,7 @@ from PIL import Image
 from detectron2.data import MetadataCatalog
 from reference.toy_results import TOY_VAL
 from univs.evaluation.benchmark_truth import benchmark_kind
+from univs.evaluation.label_map_files import write_video
 from univs.evaluation.offline import score_results
 from univs.evaluation.report import STABILITY, Report
 
@@ -54,6 +55,25 @@ def test_archive_scores_as_the_folder(name, written, tmp_path):
     (tmp_path / "broken.zip").write_text("nothing")
     with pytest.raises(ValueError, match=r"broken\.zip is not a zip archive"):
         score_results(name, tmp_path / "broken.zip")
+
+
+def test_results_of_davis_meet_annotations_of_their_size(tmp_path):
+    small = np.zeros((4, 12, 16), dtype=np.uint8)
+    small[:, 2:8, 3:9] = 1
+    large = small.repeat(2, axis=1).repeat(2, axis=2)
+    large[2] = 0  # so that the numbers tell which of the two was taken
+    for folder, maps in (("480p", small), ("Full-Resolution", large), ("results", small)):
+        write_video(tmp_path / folder / "bear", [(f"{t:05d}", m) for t, m in enumerate(maps)])
+    metadata = MetadataCatalog.get("two_resolutions")
+    metadata.set(evaluator_type="davis", mask_root=str(tmp_path / "Full-Resolution"))
+    try:
+        scores = score_results("two_resolutions", tmp_path / "results").scores
+        assert scores["davis_semi_supervised"]["J-Mean"] == 1
+        write_video(tmp_path / "results" / "bear", [(f"{t:05d}", m) for t, m in enumerate(large)])
+        scores = score_results("two_resolutions", tmp_path / "results").scores
+        assert scores["davis_semi_supervised"]["J-Mean"] == 1
+    finally:
+        MetadataCatalog.remove("two_resolutions")
 
 
 def test_four_annotators_are_averaged(written, tmp_path):

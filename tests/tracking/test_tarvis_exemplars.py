@@ -183,3 +183,29 @@ def test_a_given_mask_replaces_the_prediction_in_its_frame_only():
 def test_objects_are_hidden_before_they_are_given():
     logits = hide_before_reference(torch.ones(2, 3, 1, 1), [5, 6], {5: 4, 6: 0}, range(3, 6))
     assert logits.flatten(1).tolist() == [[-1000, 1, 1], [1, 1, 1]]
+
+
+def test_a_point_in_a_new_frame_replaces_what_is_known_of_its_object():
+    given = [GivenObject(5, 4, point=(0.5, 0.5))]
+    objects = objects_of_clip(remembered((5, 0, 8), (7, 0, 8)), given, range(2, 6), **SIZES)
+    assert objects.ids == [7, 5] and objects.lost == []
+    assert len(objects.exemplars.masks) == len(objects.exemplars.points) == 1
+    assert objects.exemplars.point_frames.tolist() == [2]
+
+
+@pytest.mark.parametrize(("mask_frame", "num_masks"), [(1, 0), (3, 1)])
+def test_the_later_of_a_mask_and_a_point_counts(mask_frame, num_masks):
+    given = [GivenObject(5, mask_frame, mask=rectangle()), GivenObject(5, 2, point=(0.5, 0.5))]
+    objects = objects_of_clip(ObjectMemory(), given, range(4), **SIZES)
+    assert objects.ids == [5] and objects.lost == []
+    assert len(objects.exemplars.masks) == num_masks
+    assert len(objects.exemplars.points) == 1 - num_masks
+
+
+def test_forgotten_objects_are_not_followed():
+    memory = remembered((5, 0, 8), (7, 0, 8))
+    memory.forget(5)
+    memory.forget(6)
+    assert objects_of_clip(memory, [], range(2, 6), **SIZES).ids == [7]
+    memory.forget(7)
+    assert objects_of_clip(memory, [], range(2, 6), **SIZES).exemplars is None

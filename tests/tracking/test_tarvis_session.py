@@ -8,7 +8,7 @@ from detectron2.modeling import build_model
 from reference.models import CONFIGS
 from univs.config import load_config
 from univs.modeling.meta_arch import TarViS
-from univs.structures import FrameResult, MaskTarget, PointTarget, Track
+from univs.structures import BoxTarget, FrameResult, MaskTarget, PointTarget, Track
 from univs.tracking import Segmenter
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.tarvis_session import class_names_of, open_session
@@ -109,6 +109,18 @@ def test_targets_are_for_sessions_of_objects_and_for_frames_to_come():
         session.add(rectangle(2, frame=1))  # this frame waits for its clip
         session.flush()
         assert [track.id for track in session.finish().tracks] == [1, 2]
+
+
+def test_targets_of_other_kinds_are_refused_before_and_within_the_video():
+    box = BoxTarget(id=1, frame_index=2, box=np.array([1, 1, 5, 5]))
+    session = segmenter().session("vos")
+    session.add(rectangle(2))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="is a BoxTarget"):
+            session.add(box)
+        with pytest.raises(ValueError, match="is a BoxTarget"):
+            session.refine(2, BoxTarget(id=2, frame_index=2, box=box.box))
+        session.push(video(1)[0])
 
 
 def test_targets_must_fit_the_frames_whichever_comes_first():

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reference.tarvis import bits
 from univs.structures import BoxTarget, MaskTarget, PointTarget
@@ -12,15 +14,12 @@ from univs.tracking.tarvis_objects import (
     ObjectTask,
     given_object,
     layered_masks,
+    resized_mask,
     without_later,
 )
+from univs.tracking.tarvis_panoptic import PanopticTask
 from univs.tracking.tarvis_stitching import FrameMasks, ObjectStitcher
-from univs.tracking.tarvis_tasks import (
-    InstanceTask,
-    PanopticTask,
-    best_pairs,
-    without_better,
-)
+from univs.tracking.tarvis_tasks import InstanceTask, best_pairs, without_better
 
 
 def frame_size(case) -> FrameSize:
@@ -228,6 +227,18 @@ def test_targets_that_tarvis_does_not_understand_are_refused():
     task.add_target(PointTarget(id=1, points=np.array([[1, 1]])))
     with pytest.raises(ValueError, match="given twice"):
         task.add_target(PointTarget(id=1, points=np.array([[3, 3]])))
+
+
+@given(st.integers(0, 29), st.integers(0, 39), st.integers(4, 60), st.integers(4, 60))
+def test_masks_do_not_vanish_when_they_are_resized(row, column, height, width):
+    mask = torch.zeros(30, 40, dtype=torch.bool)
+    mask[row, column] = True
+    resized = resized_mask(mask, (height, width))
+    assert resized.shape == (height, width) and resized.any()
+    rows, columns = resized.nonzero().float().mean(0).add(0.5).tolist()
+    assert abs(rows / height * 30 - row - 0.5) <= 15 / height + 1
+    assert abs(columns / width * 40 - column - 0.5) <= 20 / width + 1
+    assert not resized_mask(torch.zeros_like(mask), (height, width)).any()
 
 
 def test_targets_outside_of_the_frame_are_refused():

@@ -11,7 +11,8 @@ from univs.config import load_config
 from univs.structures import MaskTarget, PointTarget
 from univs.structures.mask_rle import decode_mask
 from univs.tracking.tarvis_objects import ObjectTask
-from univs.tracking.tarvis_tasks import InstanceTask, PanopticTask
+from univs.tracking.tarvis_panoptic import PanopticTask
+from univs.tracking.tarvis_tasks import InstanceTask
 from univs.tracking.tarvis_tracker import TarVisTracker
 
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from reference.univs_entity_procedure import Settings, State, choose_instances, choose_panoptic
+from univs.modeling.mask_statistics import mask_quality
 from univs.tracking.univs_discovery import (
     DiscoveryThresholds,
     InstanceDiscovery,
     PanopticDiscovery,
 )
 from univs.tracking.univs_entities import Detections, Entities
-from univs.tracking.univs_masks import mask_quality
 
 FRAMES = range(4, 6)
 THINGS = (0, 2)

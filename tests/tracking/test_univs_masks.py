@@ -7,18 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference.univs_entity_procedure import box_iou, boxes, iou, nms, quality
-from univs.structures import decode_mask
-from univs.tracking.frame_size import FrameSize
-from univs.tracking.univs_masks import (
+from univs.modeling.mask_statistics import (
     boxes_of_masks,
-    mask_overlaps,
     mask_quality,
-    owners_of_pixels,
     quality_counts,
     quality_of,
-    visible_masks,
     without_duplicates,
 )
+from univs.structures import decode_mask
+from univs.tracking.frame_size import FrameSize
+from univs.tracking.univs_masks import mask_overlaps, owners_of_pixels, visible_masks
 
 
 def some_logits(seed: int, count: int, frames: int = 2, height: int = 6, width: int = 8):

@@ -16,8 +16,8 @@ case ${NUM_GPUS:=1} in
 esac
 
 if [ "$DATA" = toy ]; then
-  "$PYTHON" -m univs.data.toy --train-videos "${TOY_VIDEOS:-200}" --size 96 144 \
-    --layouts ytvis vipseg vspw viposeg davis youtube_vos refytvos burst
+  "$PYTHON" -m univs.data.toy --train-videos "${TOY_VIDEOS:-200}" --val-videos 20 \
+    --size 96 144 --layouts ytvis vipseg vspw viposeg davis youtube_vos refytvos burst
 fi
 
 # Long videos are trained one per process, whatever the number of processes.

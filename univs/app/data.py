@@ -9,7 +9,8 @@ from univs.app import data_check, data_list, data_prepare, data_register
 
 _DESCRIPTION = """\
 Datasets lie below one root: --root, or the environment variable UNIVS_DATASETS, or
-DETECTRON2_DATASETS, or TARVIS_WORKSPACE_DIR, or ./datasets. datasets/README.md says where each of them goes.
+DETECTRON2_DATASETS, or TARVIS_WORKSPACE_DIR, or ./datasets. datasets/README.md says where each of
+them goes.
 """
 
 

@@ -27,8 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
     parser.add_argument(
         "dataset",
         metavar="NAME_OR_PATH",
-        help="a dataset of `univs data list`, a YAML file as for `univs data register`, or the path "
-        "of a json or XML file of annotations or of a folder, whose form is guessed",
+        help="a dataset of `univs data list`, a YAML file as for `univs data register`, or the "
+        "path of a json or XML file of annotations or of a folder, whose form is guessed",
     )
     parser.add_argument(
         "--headers-only",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from univs.app.output_folder import check_output_folder
-from univs.app.worst_frames import check_has_pictures, write_worst_frames
 
 if TYPE_CHECKING:
     from univs.evaluation.report import Report
@@ -106,6 +105,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(str(error.args[0])) from error
     register_datasets(options.root)
     if options.pictures is not None:
+        from univs.app.worst_frames import check_has_pictures, write_worst_frames
+
         check_has_pictures(options.dataset)
     with unpacked(options.results) as results:
         report = score_results(options.dataset, results, processes=options.processes)

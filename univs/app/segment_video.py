@@ -106,7 +106,10 @@ def segment_video(
                 session.add(target)
             seen: deque[np.ndarray] = deque()  # frames of a live source that wait for results
             again = popped(seen) if source.is_live else iter(source)
-            sink = FrameSink(again, writer, staging, segmenter.class_names, score_threshold)
+            class_names = session.class_names
+            if class_names is None:
+                class_names = segmenter.class_names
+            sink = FrameSink(again, writer, staging, class_names, score_threshold)
             num_frames = 0
             try:
                 for frame in source:
@@ -127,9 +130,7 @@ def segment_video(
                     f"The model answered {sink.num_frames} of {num_frames} frames, and its result "
                     f"has {result.num_frames}."
                 )
-        return write_result(
-            staging, output_dir, source, result, segmenter.class_names, score_threshold
-        )
+        return write_result(staging, output_dir, source, result, class_names, score_threshold)
 
 
 def write_result(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
-if TYPE_CHECKING:
-    from univs.data.record import VideoRecord
-    from univs.evaluation.frame_comparison import VideoComparison
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from univs.data.record import VideoRecord, record_of
+from univs.evaluation.benchmark_truth import benchmark_kind
+from univs.evaluation.frame_comparison import COMPARABLE, VideoComparison, compare_video
+from univs.visualization import contact_sheet, track_colors, write_png
 
 _OPACITY = 0.6
 
@@ -21,10 +23,6 @@ def check_has_pictures(dataset: str) -> None:
     Raises:
         ValueError: they cannot.
     """
-    from detectron2.data import MetadataCatalog
-    from univs.evaluation.benchmark_truth import benchmark_kind
-    from univs.evaluation.frame_comparison import COMPARABLE
-
     kind = benchmark_kind(MetadataCatalog.get(dataset))
     if kind not in COMPARABLE:
         raise ValueError(
@@ -47,11 +45,6 @@ def write_worst_frames(
     Returns:
         the files.
     """
-    from detectron2.data import DatasetCatalog, MetadataCatalog
-    from univs.data.record import record_of
-    from univs.evaluation.frame_comparison import compare_video
-    from univs.visualization import contact_sheet, write_png
-
     metadata = MetadataCatalog.get(dataset)
     entries = {str(entry["video_id"]): entry for entry in DatasetCatalog.get(dataset)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,8 +90,6 @@ def _colors(
 
     The result has the colour of the object it belongs to, so that a switch of identities shows.
     """
-    from univs.visualization import track_colors
-
     true_labels = set(np.unique(truth).tolist()) | comparison.partners.keys()
     true_labels = sorted(true_labels - {*comparison.background, *comparison.void})
     number = {label: index + 1 for index, label in enumerate(true_labels)}
@@ -113,8 +104,6 @@ def _colors(
 
 def _draw(image: np.ndarray, labels: np.ndarray, colors: Mapping[int, np.ndarray]) -> np.ndarray:
     """Blend the colours of the labels [H, W] into an RGB image, which takes the size of the map."""
-    import cv2
-
     height, width = labels.shape
     if image.shape[:2] != labels.shape:
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

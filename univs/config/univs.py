@@ -157,7 +157,8 @@ def _add_input_keys(cfg: CfgNode) -> None:
     jitter.IMAGE_SIZE = 1024
     jitter.MIN_SCALE = 0.1
     jitter.MAX_SCALE = 2.0
-    # UniVS: the square; otherwise frames are resized instead. At inference, frames are padded to it.
+    # UniVS: the square; otherwise frames are resized instead. At inference, frames are padded to
+    # it.
     jitter.SQUARE_ENABLED = True
 
 
@@ -216,6 +217,10 @@ def _add_model_keys(cfg: CfgNode) -> None:
     # - a box prompt lacks its first row and column of cells and has one too many at the end;
     # - frames before the clip in which the prompt memory is made enter it with the features of the
     #   wrong frames; otherwise they stay blank;
+    # - targets given by masks in a later frame are prompted from the clip after the one that they
+    #   appear in, and seen by others from the first clip on; otherwise both begin where they appear;
+    # - given masks come out a little wider than they are, because they went through the network's
+    #   input; otherwise as they are;
     # - large-scale jittering draws a scale for every frame of a clip; otherwise one for the clip.
     univs.PUBLISHED_BEHAVIOUR = True
 
@@ -254,6 +259,9 @@ def _add_inference_keys(cfg: CfgNode) -> None:
     test.DETECT_NEWLY_OBJECT_THRESHOLD = 0.05
     # Frames between looks for new entities.
     test.DETECT_NEWLY_INTERVAL_FRAMES = 1
+    # Entities without a mask in so many frames are no longer looked for, so that they do not add up
+    # in long videos; 0: they always are, as published.
+    test.MAX_ABSENT_FRAMES = 0
     # Expressions are also prompted by their masks of earlier frames.
     test.ENABLED_PREV_VISUAL_PROMPTS_FOR_GROUNDING = False
     # Semantic segmentation of images by prompt queries only.

@@ -280,9 +280,7 @@ def _check_frames(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for start in range(0, len(frames), _CHUNK):
             chunk = frames[start : start + _CHUNK]
-            found = pool.map(
-                lambda item: wrong_frame(item[0], item[3], decode=decode), chunk
-            )
+            found = pool.map(lambda item: wrong_frame(item[0], item[3], decode=decode), chunk)
             for (path, video, frame, _), problem in zip(chunk, found, strict=True):
                 if problem is not None:
                     report.problems.append(Problem(*problem, path, video, frame))

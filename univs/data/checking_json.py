@@ -15,6 +15,7 @@ import numpy as np
 
 from univs.data.checking_report import CheckReport, Problem
 from univs.data.readers.json_file import AnnotationError, read_json
+from univs.data.run_lengths import run_lengths
 
 
 @dataclass(frozen=True)
@@ -247,35 +248,6 @@ class _Facts:
                 )
                 shown = None if self.num_entries is None else frame
                 yield Problem("size mismatch", where + message, path, video, shown)
-
-
-def run_lengths(counts: str | bytes) -> np.ndarray:
-    """The run lengths ``[N]`` int64 in the text of a compressed mask.
-
-    Every number is written in groups of five bits, lowest first, one character per group; from the
-    fourth on it is the difference to the number before the previous one (COCO's format).
-
-    Raises:
-        ValueError: the text ends within a number or holds other characters.
-    """
-    raw = counts.encode("ascii") if isinstance(counts, str) else counts
-    codes = np.frombuffer(raw, dtype=np.uint8).astype(np.int64) - 48
-    if not len(codes):
-        return codes
-    if codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        raise ValueError("not the run lengths of a mask")
-    ends = np.flatnonzero(codes < 32)
-    starts = np.append(0, ends[:-1] + 1)
-    shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, ends - starts + 1))
-    if shifts.max() > 30:
-        raise ValueError("not the run lengths of a mask")
-    values = np.add.reduceat((codes & 31) << shifts, starts)
-    is_negative = (codes[ends] & 16) > 0
-    values = np.where(is_negative, values - (1 << (shifts[ends] + 5)), values)
-    # Numbers 1, 3, 5, ... and 2, 4, 6, ... are two chains of differences; number 0 stands alone.
-    for first in (1, 2):
-        values[first::2] = np.cumsum(values[first::2])
-    return values
 
 
 def check_panoptic_json(path: str, report: CheckReport) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import cv2
 import numpy as np
-from PIL import Image
-from pycocotools import mask as coco_mask
 
 from detectron2.data import transforms as T
-from univs.data.mask_source import MaskSource, RleMasks, decode_masks, polygons_to_rle
+from univs.data.frame_masks import FrameMasks, nearest_indices
+from univs.data.mask_source import MaskSource
 
 
 def transform_image(transforms: Sequence[T.Transform], image: np.ndarray) -> np.ndarray:
@@ -68,8 +66,8 @@ def _transform_maps(transform: T.Transform, maps: np.ndarray) -> np.ndarray:
         borders = ((0, 0), (transform.y0, transform.y1), (transform.x0, transform.x1))
         return np.pad(maps, borders, constant_values=transform.seg_pad_value)
     if isinstance(transform, T.ResizeTransform):
-        rows = _nearest_indices(maps.shape[1], transform.new_h)
-        columns = _nearest_indices(maps.shape[2], transform.new_w)
+        rows = nearest_indices(maps.shape[1], transform.new_h)
+        columns = nearest_indices(maps.shape[2], transform.new_w)
         return maps.take(rows, axis=1).take(columns, axis=2)
     single = np.uint8 if maps.dtype == bool else maps.dtype
     if len(maps) == 0:
@@ -77,16 +75,6 @@ def _transform_maps(transform: T.Transform, maps: np.ndarray) -> np.ndarray:
         return np.zeros((0, *shape), maps.dtype)
     moved = [transform.apply_segmentation(np.ascontiguousarray(m, dtype=single)) for m in maps]
     return np.stack(moved).astype(maps.dtype)
-
-
-@lru_cache(maxsize=256)
-def _nearest_indices(old: int, new: int) -> np.ndarray:
-    """Which of ``old`` positions each of ``new`` positions of a nearest-neighbour resize reads.
-
-    Asked of Pillow itself, so that masks agree with Detectron2's to the pixel.
-    """
-    ramp = Image.fromarray(np.arange(old, dtype=np.int32)[None])
-    return np.array(ramp.resize((new, 1), Image.Resampling.NEAREST))[0]
 
 
 def transform_masks(
@@ -97,9 +85,6 @@ def transform_masks(
 ) -> np.ndarray:
     """Decode the masks of N objects in one frame and transform them.
 
-    Polygons are transformed as polygons and rasterised at the final size; run lengths and id maps
-    are decoded first and sampled.
-
     Args:
         sources: masks of the objects; None gives an empty mask.
         frame: index of the frame in its video.
@@ -107,33 +92,9 @@ def transform_masks(
         transforms: what is applied to the frame, in order.
 
     Returns:
-        ``[N, H', W']`` bool.
+        ``[N, H', W']`` bool; see :class:`~univs.data.frame_masks.FrameMasks`.
     """
-    polygon_rows = {}
-    for row, source in enumerate(sources):
-        if isinstance(source, RleMasks):
-            polygons = source.polygons(frame)
-            if polygons is not None:
-                polygon_rows[row] = polygons
-    sampled = [
-        row for row, source in enumerate(sources) if source is not None and row not in polygon_rows
-    ]
-    decoded = decode_masks([sources[row] for row in sampled], frame, size)
-    moved = np.ascontiguousarray(
-        transform_maps(transforms, decoded)
-    )  # reductions are slow on views
-    if len(sampled) == len(sources):
-        return moved
-    masks = np.zeros((len(sources), *moved.shape[1:]), dtype=bool)
-    masks[sampled] = moved
-    for row, polygons in polygon_rows.items():
-        points = [polygon.reshape(-1, 2).copy() for polygon in polygons]
-        for transform in transforms:
-            points = transform.apply_polygons(points)
-        outlines = [p.reshape(-1) for p in points if len(p) >= 3]  # a crop may cut polygons away
-        if outlines:
-            masks[row] = coco_mask.decode(polygons_to_rle(outlines, masks.shape[1:]))
-    return masks
+    return FrameMasks(sources, frame, size).transformed(transforms)
 
 
 def boxes_of_masks(masks: np.ndarray) -> np.ndarray:

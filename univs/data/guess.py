@@ -162,8 +162,8 @@ def _folder_with(names: Sequence[str], path: Path) -> str:
             if any((candidate / name).is_file() for name in names):
                 return str(candidate)
     raise GuessError(
-        f"{path} names files such as {names[:1]}, which are in no folder near it. Describe the dataset in a "
-        "YAML file that says where its images are, see `univs data register --help`."
+        f"{path} names files such as {names[:1]}, which are in no folder near it. Describe the "
+        "dataset in a YAML file that says where its images are, see `univs data register --help`."
     )
 
 
@@ -213,8 +213,8 @@ def _folder(path: Path) -> DatasetEntry:
     ):
         return _entry(path, "raw_videos", Location(str(path)))
     raise GuessError(
-        f"{path} is of no known form: no annotations in json or XML, no JPEGImages with Annotations, "
-        "no images and no videos. Check a benchmark by its name (`univs data list`)."
+        f"{path} is of no known form: no annotations in json or XML, no JPEGImages with "
+        "Annotations, no images and no videos. Check a benchmark by its name (`univs data list`)."
     )
 
 

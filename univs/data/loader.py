@@ -115,7 +115,9 @@ def training_entries(
         if len(chosen) < len(entries):
             dropped = len(entries) - len(chosen)
             what = "things" if only_things else "objects"
-            logger.info("%s: left out %d of %d entries without %s", name, dropped, len(entries), what)
+            logger.info(
+                "%s: left out %d of %d entries without %s", name, dropped, len(entries), what
+            )
         kept += chosen
     if not kept:
         raise ValueError(f"The datasets {', '.join(names)} have no videos.")

@@ -46,9 +46,7 @@ def frames_to_segment(record: VideoRecord, choice: str) -> Sequence[int]:
 
 def at_positions(targets: Iterable[Target], frames: Sequence[int]) -> list[Target]:
     """Targets for a video of only ``frames``, which hold those they are given in."""
-    return [
-        replace(target, frame_index=frames.index(target.frame_index)) for target in targets
-    ]
+    return [replace(target, frame_index=frames.index(target.frame_index)) for target in targets]
 
 
 def spread(result: VideoResult, frames: Sequence[int], num_frames: int) -> VideoResult:

@@ -1,4 +1,7 @@
-"""Evaluation of video models: every benchmark video goes through a session, like any other."""
+"""Evaluation of video models: every benchmark video goes through a session, like any other.
+
+Still images, which some video models segment as well, go to the model itself.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,20 @@ class VideoInference:
         self.segmenter = Segmenter(model, cfg, class_names=())
         self._frames = cfg.MODEL.TARVIS.TEST.FRAMES
 
-    def __call__(self, samples: list[dict]) -> list[VideoResult]:
+    def __call__(self, samples: list[dict]) -> list[VideoResult | dict]:
         """
         Args:
-            samples: per video ``record``, whose ``frames`` decode when they are read.
+            samples: per video ``record``, whose ``frames`` decode when they are read; or per still
+                image also ``image``.
 
         Returns:
-            the result of each video, with as many (track, category) pairs as the config allows.
+            the result of each video, with as many (track, category) pairs as the config allows; of
+            a still image what the model says of it.
         """
-        return [self.segment(sample) for sample in samples]
+        return [
+            self.segmenter.model([sample])[0] if "image" in sample else self.segment(sample)
+            for sample in samples
+        ]
 
     def segment(self, sample: dict) -> VideoResult:
         """Segment one video, one frame in memory at a time, with the targets its dataset gives.

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog, Metadata
+from univs.evaluation.label_map_files import read_label_map
 from univs.evaluation.metadata import class_names, required
 from univs.evaluation.metrics.segmentation_tracking import StqProtocol
 from univs.evaluation.panoptic_video_truth import CityscapesVpsTruth, PanopticVideoTruth
@@ -40,6 +41,7 @@ _KINDS = {
     "coco_panoptic_seg": "image_panoptic",
     "sem_seg": "image_semantic",
 }
+_DAVIS_RESOLUTIONS = ("480p", "Full-Resolution")
 _KINDS_OF_LAYOUTS = {
     ("vos", "refytvos"): "referring",
     ("vos", "mevis"): "referring",
@@ -170,11 +172,17 @@ def _all_have(key: str, videos: Mapping[str, Mapping]) -> bool:
 
 
 def video_object_protocol(
-    metadata: Metadata, *, allow_missing: bool = False
+    metadata: Metadata, *, allow_missing: bool = False, results: Path | None = None
 ) -> VideoObjectProtocol | None:
     """The protocol of a data set of object masks; None if its truth is not public.
 
     Ref-DAVIS17 uses the unsupervised protocol, but keeps the ids of results.
+
+    Args:
+        metadata: of a registered data set.
+        allow_missing: see `VideoObjectProtocol`.
+        results: folder of results, whose size says which of the annotations of DAVIS are meant,
+            480p or full resolution; None takes those that the data set is registered with.
 
     Raises:
         FileNotFoundError: files are missing.
@@ -183,7 +191,9 @@ def video_object_protocol(
     options = {"allow_missing": allow_missing}
     layout = metadata.get("layout")
     if metadata.evaluator_type == "davis":
-        mask_root = required(metadata, "mask_root")
+        mask_root = Path(required(metadata, "mask_root"))
+        if results is not None:
+            mask_root = _masks_of_size(mask_root, results)
         options["videos"] = listed_videos(metadata)
         if layout == "refdavis":
             protocol = DavisProtocol(mask_root, task="unsupervised", **options)
@@ -210,6 +220,17 @@ def video_object_protocol(
     if layout == "mose":
         return MoseProtocol(truth, **options)
     return VosProtocol(truth, **options)
+
+
+def _masks_of_size(mask_root: Path, results: Path) -> Path:
+    """The folder beside ``mask_root`` whose masks are as large as the results, or itself."""
+    for path in sorted(results.glob("*/*.png"))[:1]:
+        size = read_label_map(path).shape
+        for folder in (mask_root, *(mask_root.with_name(name) for name in _DAVIS_RESOLUTIONS)):
+            truth = folder / path.parent.name / path.name
+            if truth.is_file() and read_label_map(truth).shape == size:
+                return folder
+    return mask_root
 
 
 def _public_masks(metadata: Metadata) -> Path | None:

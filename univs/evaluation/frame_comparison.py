@@ -186,7 +186,7 @@ def _video_semantic(metadata: Metadata, results: Path, video: str) -> VideoCompa
 def _video_object(metadata: Metadata, results: Path, video: str) -> VideoComparison:
     annotator, _, name = video.rpartition("/")
     folder = results / annotator if annotator else video_folder(results)
-    protocol = benchmark_truth.video_object_protocol(metadata)
+    protocol = benchmark_truth.video_object_protocol(metadata, results=folder)
     names = protocol.frame_names(name)
     read_truth = folder_reader(protocol.truth_dir / name)
     read_result = folder_reader(folder / name)

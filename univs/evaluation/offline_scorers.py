@@ -153,11 +153,13 @@ def _video_semantic(metadata: Metadata, results: Path, processes: int) -> Report
 
 
 def _video_object(metadata: Metadata, results: Path, processes: int) -> Report:
-    protocol = benchmark_truth.video_object_protocol(metadata)
+    annotators = [results / f"anno_{index}" for index in range(NUM_ANNOTATORS)]
+    has_annotators = metadata.get("layout") == "refdavis" and annotators[0].is_dir()
+    folder = annotators[0] if has_annotators else video_folder(results)
+    protocol = benchmark_truth.video_object_protocol(metadata, results=folder)
     if protocol is None:
         raise ValueError(benchmark_truth.not_public(metadata))
-    annotators = [results / f"anno_{index}" for index in range(NUM_ANNOTATORS)]
-    if metadata.get("layout") == "refdavis" and annotators[0].is_dir():
+    if has_annotators:
         runs = [_score_objects(protocol, folder, processes) for folder in annotators]
         task = "ref_davis17"
         scores = OrderedDict(
@@ -173,7 +175,7 @@ def _video_object(metadata: Metadata, results: Path, processes: int) -> Report:
                 for video, values in run.per_video.items()
             },
         )
-    return _score_objects(protocol, video_folder(results), processes)
+    return _score_objects(protocol, folder, processes)
 
 
 def _score_objects(protocol: VideoObjectProtocol, folder: Path, processes: int) -> Report:
@@ -276,8 +278,8 @@ def _counts(statistics: TrackStatistics) -> Numbers:
     return OrderedDict((name, numbers[name]) for name in ("IDSw", "Frag"))
 
 
-# Indexed by the kind of benchmark; called with the metadata, the results and how many videos to score
-# at a time.
+# Indexed by the kind of benchmark; called with the metadata, the results and how many videos to
+# score at a time.
 SCORERS: dict[str, Callable[[Metadata, Path, int], Report]] = {
     "youtube_vis": _youtube_vis,
     "video_panoptic": _video_panoptic,

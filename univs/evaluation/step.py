@@ -37,6 +37,8 @@ from univs.structures import VideoResult
 
 logger = logging.getLogger(__name__)
 
+VOID = 255  # class of pixels without a track in result files
+
 
 class StepScores(NamedTuple):
     """What one sequence adds: to STQ, and the stability of its things."""
@@ -216,15 +218,15 @@ class StepEvaluator(PerVideoEvaluator):
         self, sequence: str, names: Sequence[str], result: VideoResult
     ) -> Iterator[np.ndarray]:
         """Joined labels of every frame, written when they are made."""
-        void = 255
+        num_classes = VOID if self._truth is None else self._truth.protocol.num_classes
         for track in result.tracks:
-            if track.category is None or not 0 <= track.category < void:
+            if track.category is None or not 0 <= track.category < num_classes:
                 raise ValueError(
                     f"Sequence {sequence!r}: track {track.id} has the category {track.category}, "
                     "which is no class of this data set."
                 )
         ids = np.array([0, *(track.id for track in result.tracks)])
-        classes = np.array([void, *(track.category for track in result.tracks)])
+        classes = np.array([VOID, *(track.category for track in result.tracks)])
         instances = np.where(np.isin(classes, list(self._things)), ids, 0)
         try:
             labels_of_tracks = join_class_and_instance(classes, instances)

@@ -64,7 +64,8 @@ def object_targets(
     Args:
         samples: per clip ``instances``, see :func:`~univs.modeling.targets.clip_targets`, and
             optionally ``reference_frame``, the frame in which they are given (by default the
-            first).
+            first), and ``num_objects``, how many to follow (that of the first clip counts; by
+            default all).
         size: padded height and width of the batch.
         device: where the result lies.
         max_objects: most objects of a clip.
@@ -78,7 +79,8 @@ def object_targets(
     for sample, reference in zip(samples, references, strict=True):
         clip = clip_targets([frame.to(device) for frame in sample["instances"]], size).masks
         masks.append(clip[clip[:, reference].flatten(1).any(1)])
-    num_objects = min(max_objects, *(len(clip) for clip in masks))
+    wanted = samples[0].get("num_objects", max_objects)
+    num_objects = min(wanted, max_objects, *(len(clip) for clip in masks))
     if num_objects == 0:
         return None
     masks = torch.stack([_random_choice(clip, num_objects) for clip in masks])

@@ -116,9 +116,7 @@ class Segmenter:
             raise ValueError(f"{task} follows its targets across scene cuts: leave out scene_cuts")
         return ShotSession(new_session, SceneCutDetector(scene_cuts))
 
-    def mixed_session(
-        self, tasks: Sequence[str], *, vocabulary: str | None = None
-    ) -> MixedSession:
+    def mixed_session(self, tasks: Sequence[str], *, vocabulary: str | None = None) -> MixedSession:
         """Begin a video that several tasks look at in one pass, on the same features.
 
         Args:

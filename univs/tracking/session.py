@@ -54,6 +54,11 @@ class Session(ABC):
     def latency(self) -> int | None:
         """The most frames that must follow a frame before its result comes; None: all of them."""
 
+    @property
+    def class_names(self) -> list[str] | None:
+        """Names of the 0-based categories of results; None: those the model was loaded with."""
+        return None
+
     @abstractmethod
     def reset(self) -> None:
         """Forget the video and its targets."""

@@ -143,6 +143,10 @@ class ShotSession(Session):
     def latency(self) -> int | None:
         return self._session.latency
 
+    @property
+    def class_names(self) -> list[str] | None:
+        return self._session.class_names
+
     def push(self, frame: np.ndarray) -> list[FrameResult]:
         frame = check_frame(frame, self.num_frames, self._size)
         results = self._end_shot() if self._detector.is_cut(frame) else []

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from univs.modeling.meta_arch.tarvis import TarViS
-from univs.structures import FrameResult, MaskTarget, PointTarget, Target, VideoResult
-from univs.tracking.tarvis_objects import ObjectTask, check_fits
+from univs.structures import FrameResult, PointTarget, Target, VideoResult
+from univs.tracking.tarvis_objects import ObjectTask, check_fits, check_kind
 from univs.tracking.tarvis_tasks import Task
 from univs.tracking.tarvis_tracker import TarVisTracker
 
@@ -182,6 +182,7 @@ class MixedSession:
         return followers[having[0]]
 
     def _check_target(self, target: Target) -> None:
+        check_kind(target)
         first = self._tracker.num_segmented
         if target.frame_index < first:
             raise ValueError(

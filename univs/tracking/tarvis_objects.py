@@ -268,10 +268,9 @@ def layered_masks(layers: list[FrameMasks], size: FrameSize) -> dict[int, np.nda
             continue
         best, owner = size.restore(layer.mask_logits).max(0)
         owner = owner.masked_fill(best <= 0, -1).cpu().numpy()
-        for index, object_id in enumerate(layer.ids):
-            mask = owner == index
-            if mask.any():
-                masks[object_id] = mask
+        visible = np.unique(owner[owner >= 0])
+        shown = zip(visible.tolist(), owner == visible[:, None, None], strict=True)
+        masks.update((layer.ids[index], mask) for index, mask in shown)
     return masks
 
 

@@ -15,7 +15,8 @@ from univs.structures import FrameResult, Target, VideoResult
 from univs.tracking.session import Session
 from univs.tracking.tarvis_mixed_session import MixedSession
 from univs.tracking.tarvis_objects import ObjectTask
-from univs.tracking.tarvis_tasks import InstanceTask, PanopticTask, SemanticTask, Task
+from univs.tracking.tarvis_panoptic import PanopticTask, SemanticTask
+from univs.tracking.tarvis_tasks import InstanceTask, Task
 
 #: What TarViS can be asked of a video.
 TARVIS_TASKS = ("vis", "vps", "vss", "vos", "pet")
@@ -246,9 +247,7 @@ def class_names_of(cfg: CfgNode, vocabulary: str) -> list[str]:
             tables.setdefault(name, list(entry.class_names))
     for domain in domains():
         tables.setdefault(vocabulary_of_domain(domain), list(class_table(domain).names))
-    sizes = dict(
-        zip(cfg.MODEL.TARVIS.VOCABULARIES, cfg.MODEL.TARVIS.VOCABULARY_SIZES, strict=True)
-    )
+    sizes = dict(zip(cfg.MODEL.TARVIS.VOCABULARIES, cfg.MODEL.TARVIS.VOCABULARY_SIZES, strict=True))
     names = tables.get(vocabulary, [])
     if len(names) != sizes[vocabulary]:
         return [f"class {index}" for index in range(sizes[vocabulary])]

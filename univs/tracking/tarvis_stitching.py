@@ -285,9 +285,10 @@ def mask_ious(first: Tensor, second: Tensor, *, empty_match: bool) -> Tensor:
 
 def averaged(before: FrameMasks, after: FrameMasks) -> FrameMasks:
     """The mean of two predictions for a frame; a track of one of them only keeps that one."""
-    masks = dict(zip(before.ids, before.mask_logits, strict=True))
-    for track_id, logits in zip(after.ids, after.mask_logits, strict=True):
-        masks[track_id] = (masks[track_id] + logits) / 2 if track_id in masks else logits
-    size = before.mask_logits.shape[-2:]
-    logits = torch.stack([*masks.values()]) if masks else before.mask_logits.new_zeros(0, *size)
-    return FrameMasks(before.frame, list(masks), logits)
+    place = {track_id: row for row, track_id in enumerate(dict.fromkeys(before.ids + after.ids))}
+    logits = torch.cat((before.mask_logits, after.mask_logits))
+    rows = [place[track_id] for track_id in (*before.ids, *after.ids)]
+    rows = torch.tensor(rows, dtype=torch.long, device=logits.device)
+    sums = logits.new_zeros(len(place), *logits.shape[1:]).index_add(0, rows, logits)
+    counts = torch.bincount(rows, minlength=len(place))
+    return FrameMasks(before.frame, list(place), sums / counts[:, None, None])

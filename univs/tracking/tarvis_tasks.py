@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,14 +21,7 @@ from univs.structures import (
 )
 from univs.structures.mask_rle import decode_masks
 from univs.tracking.frame_size import FrameSize
-from univs.tracking.tarvis_stitching import (
-    FrameMasks,
-    SemanticStitcher,
-    TrackStitcher,
-)
-
-# Mask logits of things among the stuff of a panoptic map.
-_NO_STUFF = -1000.0
+from univs.tracking.tarvis_stitching import FrameMasks, TrackStitcher
 
 
 @dataclass
@@ -57,11 +49,11 @@ class Task(ABC):
         """The first frame that the task needs; None if it needs none so far."""
 
     @property
-    @abstractmethod
     def latency(self) -> int:
         """How many frames must follow a clip before those that no later clip shares are final."""
+        return 0
 
-    def check_size(self, size: tuple[int, int]) -> None:
+    def check_size(self, size: tuple[int, int]) -> None:  # noqa: B027  most tasks take any
         """Learn height and width of the frames.
 
         Raises:
@@ -72,10 +64,10 @@ class Task(ABC):
     def add(self, model: TarViS, clip: EncodedClip) -> None:
         """Segment the next clip."""
 
-    def pass_over(self, stop: int) -> None:
+    def pass_over(self, stop: int) -> None:  # noqa: B027  most tasks begin with frame 0
         """Learn that no frame before ``stop`` is needed, because all lie before the first one."""
 
-    def proceed(self) -> None:
+    def proceed(self) -> None:  # noqa: B027  most tasks know all after a clip
         """Learn that the video goes on after the last clip."""
 
     @property
@@ -92,7 +84,7 @@ class Task(ABC):
         """The answer for the whole video of frames of ``size``."""
 
 
-class _CategoryTask(Task):
+class CategoryTask(Task):
     """Tracks of everything that belongs to a class of a vocabulary."""
 
     def __init__(
@@ -129,10 +121,6 @@ class _CategoryTask(Task):
         return 0
 
     @property
-    def latency(self) -> int:
-        return 0
-
-    @property
     def num_final(self) -> int:
         return len(self.masks)
 
@@ -163,7 +151,7 @@ class _CategoryTask(Task):
         return self._scores
 
 
-class InstanceTask(_CategoryTask):
+class InstanceTask(CategoryTask):
     """Video instance segmentation."""
 
     def __init__(
@@ -175,7 +163,7 @@ class InstanceTask(_CategoryTask):
             max_tracks: tracks in the result.
             one_category_per_track: give every track its best class; otherwise it may appear once
                 for every class, as average precision rewards.
-            stitching: see :class:`_CategoryTask`.
+            stitching: see :class:`CategoryTask`.
         """
         super().__init__(vocabulary, **stitching)
         self.max_tracks = max_tracks
@@ -218,145 +206,6 @@ class InstanceTask(_CategoryTask):
             for track, rle in zip(tracks, encode_masks(masks), strict=True):
                 track.append(rle)
         return VideoResult(num_frames=num_frames, size=size, tracks=tracks)
-
-
-class PanopticTask(_CategoryTask):
-    """Video panoptic segmentation: tracks of things, and a stuff class for all other pixels.
-
-    In results class k of K is the id of its stuff plus 1, and track n of the things has the id K +
-    n.
-    """
-
-    def __init__(self, vocabulary: str, *, thing_classes: Sequence[int], **stitching) -> None:
-        """
-        Args:
-            vocabulary: name of the vocabulary.
-            thing_classes: 0-based classes that are things; all others are stuff.
-            stitching: see :class:`_CategoryTask`; tracks of the result have a higher score than its
-                ``score_threshold``.
-        """
-        super().__init__(vocabulary, **stitching)
-        self.thing_classes = sorted(set(thing_classes))
-        self.semantic_stitcher = SemanticStitcher(overlap=self.stitcher.overlap)
-        self.stuff_maps: list[np.ndarray] = []  # by frame
-        self.num_classes = 0
-
-    def add(self, model: TarViS, clip: EncodedClip) -> None:
-        self.frame_size = clip.size
-        prediction = model.predict_categories(clip.features, len(clip.frames), self.vocabulary)
-        self.add_tracks(clip.frames, prediction.class_logits, prediction.mask_logits)
-        self.keep_stuff(self.semantic_stitcher.add(prediction.semantic_logits))
-
-    @property
-    def num_final(self) -> int:
-        return len(self.stuff_maps)
-
-    def keep_stuff(self, frames: list[Tensor]) -> None:
-        """Turn the class logits ``(K, h, w)`` of final frames into maps of stuff classes."""
-        for logits in frames:
-            self.num_classes = len(logits)
-            logits = logits.clone()
-            logits[self.thing_classes] = _NO_STUFF
-            self.stuff_maps.append(best_classes(self.frame_size, logits))
-
-    def things(self, ids: Iterable[int] | None = None) -> dict[int, tuple[int, float]]:
-        """0-based class and score of the tracks that are things, by id, worst first.
-
-        Args:
-            ids: look at these tracks only.
-        """
-        scores = self.scores()
-        ids = list(scores if ids is None else ids)
-        if not ids:
-            return {}
-        best, labels = torch.stack([scores[track_id] for track_id in ids]).max(1)
-        categories = labels - 1
-        is_thing = torch.isin(categories, torch.tensor(self.thing_classes))
-        is_thing &= best > self.stitcher.score_threshold
-        rows = best.argsort(stable=True)
-        return {ids[row]: (int(categories[row]), float(best[row])) for row in rows[is_thing[rows]]}
-
-    def finish(self, num_frames: int, size: tuple[int, int]) -> VideoResult:
-        """Tracks of things and of stuff, which together cover every pixel once, and class maps."""
-        self.keep(self.stitcher.finish())
-        self.keep_stuff(self.semantic_stitcher.finish())
-        frames = [self.frame_result(frame, size) for frame in range(num_frames)]
-        return VideoResult.from_frames(frames, size)
-
-    def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
-        things, labels = self.things(self.masks[frame]), self.stuff_maps[frame].copy()
-        id_map = labels.astype(np.int32) + 1
-        rles = [self.masks[frame][track_id] for track_id in things]
-        # Better things are painted over worse ones.
-        for (track_id, (category, _)), mask in zip(
-            things.items(), decode_masks(rles, size), strict=True
-        ):
-            id_map[mask], labels[mask] = self.num_classes + track_id, category
-        present = np.unique(id_map)
-        segments = []
-        for segment_id, rle in zip(
-            present.tolist(), encode_masks(id_map == present[:, None, None]), strict=True
-        ):
-            category, score = segment_id - 1, 1.0
-            if segment_id > self.num_classes:
-                category, score = things[segment_id - self.num_classes]
-            segments.append(Segment(track_id=segment_id, rle=rle, category=category, score=score))
-        return FrameResult(frame_index=frame, size=size, segments=segments, label_map=labels)
-
-
-class SemanticTask(Task):
-    """Video semantic segmentation: the best class of every pixel, things and stuff alike.
-
-    Not published, but class queries of panoptic vocabularies are trained to segment things as well.
-    """
-
-    def __init__(self, vocabulary: str, *, overlap: int) -> None:
-        """
-        Args:
-            vocabulary: name of the vocabulary.
-            overlap: frames that successive clips share.
-        """
-        self.vocabulary = vocabulary
-        self.stitcher = SemanticStitcher(overlap=overlap)
-        self.frame_size: FrameSize | None = None
-        self.label_maps: list[np.ndarray] = []  # by frame
-
-    def begins_at(self) -> int:
-        return 0
-
-    @property
-    def latency(self) -> int:
-        return 0
-
-    @property
-    def num_final(self) -> int:
-        return len(self.label_maps)
-
-    def add(self, model: TarViS, clip: EncodedClip) -> None:
-        self.frame_size = clip.size
-        prediction = model.predict_categories(clip.features, len(clip.frames), self.vocabulary)
-        self.keep(self.stitcher.add(prediction.semantic_logits))
-
-    def keep(self, frames: list[Tensor]) -> None:
-        """Turn the class logits ``(K, h, w)`` of final frames into maps of classes."""
-        self.label_maps += [best_classes(self.frame_size, logits) for logits in frames]
-
-    def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
-        return FrameResult(
-            frame_index=frame, size=size, segments=[], label_map=self.label_maps[frame]
-        )
-
-    def finish(self, num_frames: int, size: tuple[int, int]) -> VideoResult:
-        """Class maps only; there are no tracks."""
-        self.keep(self.stitcher.finish())
-        return VideoResult(
-            num_frames=num_frames, size=size, tracks=[], label_maps=list(self.label_maps)
-        )
-
-
-def best_classes(size: FrameSize, logits: Tensor) -> np.ndarray:
-    """Class logits ``(K, h, w)`` -> 0-based classes ``(H, W)`` int16 at the size of the video."""
-    return size.restore(logits).argmax(0).to(torch.int16).cpu().numpy()
 
 
 def best_pairs(

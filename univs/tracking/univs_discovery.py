@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from univs.modeling.mask_statistics import boxes_of_masks, without_duplicates
 from univs.tracking.univs_entities import Detections, Entities
-from univs.tracking.univs_masks import boxes_of_masks, mask_overlaps, without_duplicates
+from univs.tracking.univs_masks import mask_overlaps
 from univs.tracking.univs_matching import match, mutual_similarity
 
 _SAME_ENTITY_OVERLAP = 0.5

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from univs.modeling.mask_statistics import mask_quality
 from univs.tracking.univs_frames import UnivsClip
-from univs.tracking.univs_masks import mask_quality
 
 _LOOK_BACK = 3  # clips that the query of an entity is averaged over at least
 
@@ -92,17 +92,39 @@ class EntityMasks:
         """The sums in some frames, ``(N, T, h, w)``."""
         return torch.stack([self.sums[frame] for frame in frames], dim=1)
 
+    def keep(self, rows: Tensor) -> None:
+        """Forget all entities but those of the given rows."""
+        for stored in (self.sums, self.has_mask):
+            for frame, values in stored.items():
+                stored[frame] = values[rows]
+
     def forget(self, before: int) -> None:
         """Forget the frames before one."""
         for frame in [frame for frame in self.sums if frame < before]:
             del self.sums[frame], self.has_mask[frame]
 
 
+@dataclass
+class _Retired:
+    """Entities that are no longer followed: what is left of R of them, on the CPU."""
+
+    ids: list[int]
+    earlier_scores: Tensor  # R K
+    latest_scores: Tensor  # R K
+    quality: Tensor  # R
+    num_clips: int  # of the video at that time
+
+
 class Entities:
-    """The entities of one video; they are never removed, and number k stays number k.
+    """The entities of one video.
+
+    Those that are followed are N rows. Once retired they are no rows any more, but still entities
+    of the video, whose scores are as if they had been lost for good.
 
     Attributes:
         num_clips: so far, that of now included.
+        ids: of the rows; entities are numbered 0, 1, ... in the order in which they are found.
+        last_frames: int64 ``(N,)``, the last frame of the latest clip in which each had a mask.
         queries: ``(N, V, C)``, the average queries of the last V clips, zero before the entity
             appeared.
         quality: ``(N,)``, sum of the quality of all masks that were added.
@@ -117,13 +139,23 @@ class Entities:
         self.num_remembered = max(num_remembered, _LOOK_BACK)
         self.masks = EntityMasks()
         self.num_clips = 0
+        self.ids: list[int] = []
+        self.last_frames = torch.zeros(0, dtype=torch.int64)
         self.queries: Tensor | None = None
         self.quality: Tensor | None = None
         self._earlier_scores: Tensor | None = None  # N K, sum over the clips before this
         self._scores: Tensor | None = None  # N K, in this clip
+        self._retired: list[_Retired] = []
+        self._num_ever = 0
 
     def __len__(self) -> int:
-        return 0 if self.quality is None else len(self.quality)
+        """The number of entities that are followed."""
+        return len(self.ids)
+
+    @property
+    def num_ever(self) -> int:
+        """The number of entities of the video so far."""
+        return self._num_ever
 
     @property
     def scores(self) -> Tensor:
@@ -134,6 +166,22 @@ class Entities:
         """
         return (self._earlier_scores + self._scores) / self.num_clips
 
+    def of_all(self) -> tuple[Tensor, Tensor]:
+        """Scores ``(E, K)`` and quality ``(E,)`` of all entities of the video, by id, on the CPU.
+
+        There must be one.
+        """
+        scores = torch.zeros(self._num_ever, self._scores.shape[1])
+        quality = torch.zeros(self._num_ever)
+        scores[self.ids], quality[self.ids] = self.scores.cpu(), self.quality.cpu()
+        for retired in self._retired:
+            # They would have kept their latest scores in all clips since.
+            count = self.num_clips - retired.num_clips + 1
+            total = retired.earlier_scores + count * retired.latest_scores
+            scores[retired.ids] = total / self.num_clips
+            quality[retired.ids] = retired.quality
+        return scores, quality
+
     @property
     def recent_queries(self) -> Tensor:
         """Queries of this clip and the two before it, ``(N, V', C)``; those before are blank."""
@@ -143,7 +191,7 @@ class Entities:
         """Go on to a clip: until more is known, entities are as they were."""
         self.num_clips += 1
         self.masks.begin(clip.new_frames, len(self), clip.mask_features)
-        if len(self):
+        if self.queries is not None:
             self._earlier_scores = self._earlier_scores + self._scores
             guess = self.recent_queries.mean(1, keepdim=True)
             self.queries = torch.cat((self.queries, guess), dim=1)[:, -self.num_remembered :]
@@ -152,6 +200,7 @@ class Entities:
         """Add masks ``(P, T, h, w)`` of quality ``(P,)`` to the entities of the given rows."""
         self.masks.add(frames, rows, mask_logits)
         self.quality[rows] += quality
+        self.last_frames[rows.cpu()] = frames.stop - 1
 
     def update_queries(self, rows: Tensor, queries: Tensor) -> None:
         """Take in queries ``(P, T, C)`` of this clip."""
@@ -165,7 +214,11 @@ class Entities:
 
     def append(self, frames: range, found: Detections) -> None:
         """Add entities, found in a clip of the given frames."""
+        count = len(found.quality)
         self.masks.append(frames, found.mask_logits)
+        self.ids += range(self._num_ever, self._num_ever + count)
+        self._num_ever += count
+        self.last_frames = torch.cat((self.last_frames, torch.full((count,), frames.stop - 1)))
         queries = found.queries.mean(1, keepdim=True)
         depth = min(self.num_clips, self.num_remembered)
         queries = F.pad(queries, (0, 0, depth - 1, 0))
@@ -174,3 +227,25 @@ class Entities:
         for name, values in zip(names, new, strict=True):
             known = getattr(self, name)
             setattr(self, name, values.clone() if known is None else torch.cat((known, values)))
+
+    def retire(self, rows: Tensor) -> Tensor:
+        """Follow the entities of some rows, bool ``(N,)`` on the CPU, no longer.
+
+        Returns:
+            the rows that are left, int64.
+        """
+        gone, left = rows.nonzero().flatten(), (~rows).nonzero().flatten()
+        self._retired.append(
+            _Retired(
+                ids=[self.ids[row] for row in gone.tolist()],
+                earlier_scores=self._earlier_scores[gone].cpu(),
+                latest_scores=self._scores[gone].cpu(),
+                quality=self.quality[gone].cpu(),
+                num_clips=self.num_clips,
+            )
+        )
+        self.masks.keep(left)
+        self.ids = [self.ids[row] for row in left.tolist()]
+        for name in ("last_frames", "queries", "quality", "_earlier_scores", "_scores"):
+            setattr(self, name, getattr(self, name)[left])
+        return left

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from univs.modeling.mask_statistics import quality_counts, quality_of
 from univs.modeling.meta_arch.univs import PromptedClipPrediction, UnivsBase
 from univs.modeling.prompts.prompt_memory import PromptMemory
 from univs.modeling.prompts.prompt_types import VisualPrompts
@@ -21,7 +22,7 @@ from univs.tracking.frame_size import FrameSize
 from univs.tracking.univs_discovery import Discovery
 from univs.tracking.univs_entities import Detections, Entities
 from univs.tracking.univs_frames import UnivsClip
-from univs.tracking.univs_masks import owners_of_pixels, quality_counts, quality_of
+from univs.tracking.univs_masks import owners_of_pixels
 from univs.tracking.univs_matching import consistency
 from univs.tracking.univs_task import UnivsTask
 
@@ -40,6 +41,7 @@ class EntityOptions:
             counts in the first clips.
         least_won: an instance keeps its mask in a clip if it wins this share of its pixels.
         discovery_interval: frames between looks for new entities.
+        max_absent: frames after which an entity without a mask is no longer looked for; 0: always.
         window: W, frames that the original makes results of at once, some time after they were
             seen. These windows show in the scores of instances and in all of panoptic results.
         published: as the original does, see ``MODEL.UniVS.PUBLISHED_BEHAVIOUR``.
@@ -51,6 +53,7 @@ class EntityOptions:
     consistency: float
     least_won: float
     discovery_interval: int
+    max_absent: int
     window: int
     published: bool
 
@@ -59,7 +62,7 @@ class EntityTask(UnivsTask):
     """Finds and follows entities. Subclasses make results of them.
 
     Attributes:
-        entities: what is known; the id of a track is its number plus 1.
+        entities: what is known.
     """
 
     #: Whether entities compete for pixels, and those that lose theirs are lost.
@@ -111,6 +114,8 @@ class EntityTask(UnivsTask):
                 ),
             )
         self._emit(clip.next_start)
+        if self.options.max_absent:
+            self._retire_absent(clip.frames.start)
         # The frames before the next clip may prompt it.
         self.entities.masks.forget(min(self._num_final, clip.frames.start))
 
@@ -136,7 +141,7 @@ class EntityTask(UnivsTask):
         if not len(self.entities):
             self._remember_last_frame(clip)
             return None
-        # The frames of the clip before that no longer belong to this one are asked for at first.
+        # A new prompt memory, or one that shares no frame with this clip, looks further back.
         shared = range(clip.frames.start, clip.new_frames.start)
         earlier = range(max(clip.frames.start - clip.num_new, 0), clip.frames.start)
         is_needed = self._prompts.features is None or not len(shared)
@@ -185,6 +190,15 @@ class EntityTask(UnivsTask):
         rows = is_found.nonzero().flatten()
         self.entities.add_masks(clip.frames, rows, masks[rows], quality[rows])
         self.entities.update_queries(rows, queries[rows].float())
+
+    def _retire_absent(self, start: int) -> None:
+        """Follow entities no longer that had no mask for long; all results have those they had."""
+        latest = min(start - self.options.max_absent, self._num_final)
+        is_absent = self.entities.last_frames < latest
+        if is_absent.any():
+            self._prompts.keep(self.entities.retire(is_absent))
+        if not len(self.entities):
+            self._prompts = None  # it would miss clips until there are entities again
 
     def _discover(self, clip: UnivsClip, found: Detections) -> None:
         if clip.is_first:

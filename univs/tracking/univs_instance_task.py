@@ -19,7 +19,10 @@ _LIKELY_CLASS_SCORE = 0.05
 
 
 class InstanceTask(EntityTask):
-    """Finds and follows instances. Their masks may overlap."""
+    """Finds and follows instances. Their masks may overlap.
+
+    The id of a track is that of its entity plus 1.
+    """
 
     competes = True
 
@@ -37,29 +40,27 @@ class InstanceTask(EntityTask):
         self._masks: list[dict[int, Rle]] = []  # by frame, then by entity
         self._windows = WindowScores()
 
-    @property
-    def quality(self) -> Tensor:
-        """How certain the masks of each entity are, compared to the best: ``(N,)`` in [0, 1)."""
-        total = self.entities.quality
-        return total / (total.max().floor() + 1)
-
     def _close_window(self) -> None:
-        if len(self.entities):
-            self._windows.add(self.entities.scores)
+        if self.entities.num_ever:
+            self._windows.add(self.entities.of_all()[0])
 
     def _emit(self, next_start: int) -> None:
         for frame in range(self._num_final, next_start):
-            self._masks.append(visible_masks(self.entities.masks.sums[frame], self.size))
+            masks = visible_masks(self.entities.masks.sums[frame], self.size)
+            self._masks.append({self.entities.ids[row]: rle for row, rle in masks.items()})
         self._num_final = max(self._num_final, next_start)
 
     def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
         segments = []
-        if len(self.entities):
-            scores, categories = self.entities.scores.max(1)
-            scores, categories = (scores * self.quality).tolist(), categories.tolist()
+        if self._masks[frame]:
+            scores, quality = self.entities.of_all()
+            scores, categories = scores.max(1)
+            scores, categories = (scores * relative(quality)).tolist(), categories.tolist()
             segments = [
-                Segment(track_id=row + 1, rle=rle, category=categories[row], score=scores[row])
-                for row, rle in self._masks[frame].items()
+                Segment(
+                    track_id=entity + 1, rle=rle, category=categories[entity], score=scores[entity]
+                )
+                for entity, rle in self._masks[frame].items()
             ]
         return FrameResult(frame_index=frame, size=size, segments=segments)
 
@@ -67,33 +68,39 @@ class InstanceTask(EntityTask):
         """The tracks of the whole video, best first."""
         self._emit(num_frames)
         tracks = []
-        if len(self.entities):
+        if self.entities.num_ever:
             self._close_window()
-            for row, category, score in self._best_pairs(self._windows.mean().cpu()):
+            for entity, category, score in self._best_pairs(self._windows.mean()):
                 tracks.append(
                     Track(
-                        id=row + 1 if self.one_category_per_track else len(tracks) + 1,
+                        id=entity + 1 if self.one_category_per_track else len(tracks) + 1,
                         size=size,
                         category=category,
                         score=score,
-                        segmentations=[frame.get(row) for frame in self._masks],
+                        segmentations=[frame.get(entity) for frame in self._masks],
                     )
                 )
         return VideoResult(num_frames=num_frames, size=size, tracks=tracks)
 
     def _best_pairs(self, scores: Tensor) -> list[tuple[int, int, float]]:
-        """Entity, class and score of results, best first, of class scores ``(N, K)``."""
+        """Entity, class and score of results, best first, of class scores ``(E, K)``."""
         is_possible = scores >= _LEAST_CLASS_SCORE
         if self.one_category_per_track:
             is_possible &= F.one_hot(scores.argmax(1), scores.shape[1]).bool()
-        rows, categories = is_possible.nonzero(as_tuple=True)
-        values = (scores * self.quality.cpu()[:, None])[rows, categories]
+        entities, categories = is_possible.nonzero(as_tuple=True)
+        quality = relative(self.entities.of_all()[1])
+        values = (scores * quality[:, None])[entities, categories]
         order = values.argsort(descending=True, stable=True)
         num_likely = int((scores > _LIKELY_CLASS_SCORE).sum())
         most = max(int(1.5 * num_likely), self.max_tracks)
         if len(order) > most:  # and one more, with those that are equal to it (as published)
             order = order[: int((values >= values[order[most]]).sum())]
-        return [(int(rows[i]), int(categories[i]), float(values[i])) for i in order]
+        return [(int(entities[i]), int(categories[i]), float(values[i])) for i in order]
+
+
+def relative(quality: Tensor) -> Tensor:
+    """How certain the masks of entities are, compared to the best: sums ``(E,)`` -> [0, 1)."""
+    return quality / (quality.max().floor() + 1)
 
 
 @dataclass
@@ -103,12 +110,12 @@ class WindowScores:
     The scores of a window are those of all clips so far, so early clips count more often.
     """
 
-    total: Tensor | None = None  # N K
-    num_windows: Tensor | None = None  # N, those with any score
-    had_score: Tensor | None = None  # N, in the latest window
+    total: Tensor | None = None  # E K
+    num_windows: Tensor | None = None  # E, those with any score
+    had_score: Tensor | None = None  # E, in the latest window
 
     def add(self, scores: Tensor) -> None:
-        """Add a window: scores ``(N, K)`` of all entities; new ones come last."""
+        """Add a window: scores ``(E, K)`` of all entities; new ones come last."""
         has_score = (scores.sum(1) > 0).float()
         if self.total is None:
             self.total = torch.zeros_like(scores)
@@ -123,5 +130,5 @@ class WindowScores:
         self.had_score = has_score
 
     def mean(self) -> Tensor:
-        """The average scores, ``(N, K)``."""
+        """The average scores, ``(E, K)``."""
         return self.total / self.num_windows.clamp(min=1)[:, None]

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from univs.modeling.mask_statistics import mask_quality
 from univs.modeling.meta_arch.base import resize_masks
 from univs.modeling.meta_arch.univs import PromptedClipPrediction, UnivsBase
 from univs.modeling.prompts.prompt_memory import ShownTargets
 from univs.modeling.prompts.visual_tokens import FrameFeatures
 from univs.structures import MaskTarget, Target
 from univs.tracking.univs_frames import UnivsClip
-from univs.tracking.univs_masks import mask_quality
 from univs.tracking.univs_matching import consistency
 from univs.tracking.univs_pixel_competition import pairwise_iou, win_pixels, won_share
 from univs.tracking.univs_prompts import check_kind, padded_masks, tokens_of_targets

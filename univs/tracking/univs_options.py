@@ -136,6 +136,7 @@ def _entity_options(cfg: CfgNode) -> EntityOptions:
         consistency=test.TEMPORAL_CONSISTENCY_THRESHOLD,
         least_won=cfg.MODEL.MASK_FORMER.TEST.OVERLAP_THRESHOLD_ENTITY,
         discovery_interval=test.DETECT_NEWLY_INTERVAL_FRAMES,
+        max_absent=test.MAX_ABSENT_FRAMES,
         window=_WINDOW_UNIT * (-(-at_once // _WINDOW_UNIT) + 1),
         published=cfg.MODEL.UniVS.PUBLISHED_BEHAVIOUR,
     )

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from univs.modeling.mask_statistics import quality_counts, quality_of
 from univs.structures import FrameResult, Rle, Segment, Track, VideoResult, encode_masks
 from univs.tracking.univs_discovery import PanopticDiscovery
 from univs.tracking.univs_entity_task import EntityOptions, EntityTask
-from univs.tracking.univs_masks import owners_of_pixels, quality_counts, quality_of
+from univs.tracking.univs_masks import owners_of_pixels
 
 _STUFF_STRENGTH = 0.75  # relative to things
 
@@ -89,7 +90,7 @@ class PanopticTask(EntityTask):
         """One track for every thing and for every class of stuff."""
         self._paint(range(self._num_final, num_frames))
         # The class of a thing is that of the whole video, whatever it was painted as.
-        best = self.entities.scores.argmax(1).tolist() if len(self.entities) else []
+        best = self.entities.of_all()[0].argmax(1).tolist() if self.segments else []
         tracks = []
         for segment_id, segment in self.segments.items():
             if segment.entity is not None:
@@ -126,13 +127,15 @@ class PanopticTask(EntityTask):
             owners.append(owner.masked_fill(~(is_owned & is_sure), -1).to(torch.int32).cpu())
         visible = (won / own.clamp(min=1)).tolist()
         present = {row for owner in owners for row in owner.unique().tolist() if row >= 0}
-        ids = np.zeros(len(scores) + 1, dtype=np.int32)  # by entity; the last one is no entity
+        ids = np.zeros(len(scores) + 1, dtype=np.int32)  # by row; the last one is no entity
         for row in sorted(present):
             category, score = int(categories[row]), float(scores[row])
             if not is_thing[row]:
                 ids[row] = self._stuff_id(category, score)
-            elif visible[row] >= self.least_visible / (2 if row in self._id_of_thing else 1):
-                ids[row] = self._thing_id(row, category, score)
+                continue
+            entity = self.entities.ids[row]
+            if visible[row] >= self.least_visible / (2 if entity in self._id_of_thing else 1):
+                ids[row] = self._thing_id(entity, category, score)
         self._masks += [masks_of_id_map(ids[owner.numpy()]) for owner in owners]
 
     def _logits(self, frame: int) -> Tensor:

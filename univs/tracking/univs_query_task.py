@@ -9,12 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from univs.modeling.mask_statistics import quality_counts, quality_of
 from univs.modeling.meta_arch.univs import PromptedClipPrediction, UnivsBase
 from univs.structures import FrameResult, Rle, Segment, Track, VideoResult
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.instance_tracks import best_pairs
 from univs.tracking.univs_frames import UnivsClip
-from univs.tracking.univs_masks import quality_counts, quality_of, visible_masks
+from univs.tracking.univs_masks import visible_masks
 from univs.tracking.univs_matching import cosine_similarity, match
 from univs.tracking.univs_task import UnivsTask
 

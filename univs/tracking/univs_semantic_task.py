@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from univs.modeling.mask_statistics import quality_counts, quality_of
 from univs.modeling.meta_arch.univs import UnivsBase
 from univs.structures import FrameResult, VideoResult
 from univs.tracking.compressed_maps import CompressedMaps
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.univs_frames import UnivsClip
-from univs.tracking.univs_masks import quality_counts, quality_of
 from univs.tracking.univs_task import UnivsTask
 
 

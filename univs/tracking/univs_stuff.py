@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from univs.modeling.mask_statistics import quality_counts, quality_of
 from univs.modeling.meta_arch.base import resize_masks
 from univs.modeling.meta_arch.univs import PromptedClipPrediction
 from univs.tracking.frame_size import FrameSize
-from univs.tracking.univs_masks import quality_counts, quality_of
 
 
 @dataclass(frozen=True)

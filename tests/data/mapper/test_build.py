@@ -31,6 +31,12 @@ def test_image_models_train_and_are_tested_on_images(toy_config):
         build_mapper(toy_config, is_train=True)
 
 
+def test_univs_is_tested_on_videos_and_on_images(toy_datasets, toy_config):
+    toy_config.MODEL.META_ARCHITECTURE = "UniVS_Prompt"
+    for name, kind in (("toy_coco_panoptic_val", ImageTestMapper), ("toy_ytvis_val", TestMapper)):
+        assert type(build_mapper(toy_config, is_train=False, dataset_name=name)) is kind
+
+
 def test_colours_must_be_rgb(toy_config):
     toy_config.INPUT.FORMAT = "BGR"
     with pytest.raises(ValueError, match="set INPUT.FORMAT to RGB"):
@@ -68,5 +74,5 @@ def test_systems_have_their_own_jittering(tmp_path, architecture, expected):
     path = tmp_path / "config.yaml"
     path.write_text(f"MODEL:\n  META_ARCHITECTURE: {architecture}\n")
     jitter = load_config(path).INPUT.LSJ_AUG
-    assert (jitter.ENABLED, jitter.MIN_SCALE) == expected
+    assert expected == (jitter.ENABLED, jitter.MIN_SCALE)
     assert load_config(path, ["INPUT.LSJ_AUG.MIN_SCALE", 0.5]).INPUT.LSJ_AUG.MIN_SCALE == 0.5

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 
@@ -41,7 +43,13 @@ def test_panoptic_clips_have_a_class_map_and_things_as_instances():
 def test_given_objects_are_given_where_one_is_visible():
     assert mapped("", ids=((-1, -1), (-1, 9)))["reference_frame"] == 1
     assert "sem_seg" not in mapped("")
-    assert "reference_frame" not in mapped("ZOO")
+    assert not {"reference_frame", "num_objects"} & mapped("ZOO").keys()
+
+
+def test_each_number_of_objects_is_as_frequent():
+    torch.manual_seed(0)
+    counts = Counter(mapped("")["num_objects"] for _ in range(400))
+    assert sorted(counts) == [1, 2, 3, 4] and min(counts.values()) > 70
 
 
 def test_every_dataset_needs_a_vocabulary():

@@ -45,14 +45,15 @@ def test_clips_are_around_a_frame_with_a_thing(make_record):
 
 def test_given_objects_are_in_the_first_frame(make_record):
     record = make_record(moving_squares(5))
-    counts = set()
+    chosen = set()
     for _ in range(30):
         sample = mapper(gives_objects=True)(record.as_dataset_dict())
         first = sample["instances"][0]
         assert (first.gt_ids >= 0).all()
         assert list(sample["frame_indices"]) == sorted(sample["frame_indices"])
-        counts.add(len(first))
-    assert counts == {1, 2, 3, 4}
+        assert len(first) == min(4, 1 + sample["frame_indices"][0])  # one more in every frame
+        chosen.add(tuple(first.gt_ids.tolist()))
+    assert len(chosen) > 4
 
 
 def test_neighbouring_frames(make_record):

@@ -1,4 +1,4 @@
-"""LVIS's average precision: pycocotools where images are annotated completely, and its own rules."""
+"""LVIS: equal to pycocotools on images that are annotated completely, and its own rules."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from univs.evaluation.metrics.track_ap import average_precision, match_tracks
 def test_best_score_takes_the_truth() -> None:
     matches = match_tracks(np.array([[0.9], [0.96]]), np.array([0.2, 0.7]), ignore_unmatched=False)
     np.testing.assert_array_equal(matches.scores, [0.7, 0.2])
-    assert matches.matched[:, 0].all() and not matches.matched[:, 1].any()
+    assert matches.matched[0, :, 0].all() and not matches.matched[0, :, 1].any()
 
 
 def test_average_precision_of_one_hit_and_one_miss() -> None:

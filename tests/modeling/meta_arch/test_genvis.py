@@ -174,6 +174,31 @@ def test_gradients_reach_the_first_clip_through_the_prototypes(config):
     assert model.vita_module.pre_memory_embed_v.weight.grad.abs().sum() > 0
 
 
+def test_a_frozen_swin_drops_no_paths_in_training():
+    options = [
+        *("MODEL.BACKBONE.NAME", "D2SwinTransformer"),
+        *("MODEL.SWIN.EMBED_DIM", 24, "MODEL.SWIN.DEPTHS", [1, 1, 2, 1]),
+        *("MODEL.SWIN.NUM_HEADS", [1, 2, 2, 4], "MODEL.SWIN.WINDOW_SIZE", 4),
+        *("MODEL.SWIN.DROP_PATH_RATE", 0.9),
+    ]
+    queries = {}
+    for is_frozen in (True, False):
+        frozen = ["MODEL.VITA.FREEZE_DETECTOR", is_frozen]
+        model = small_model(small_config("Genvis", [*options, *frozen])).train()
+        images = model.preprocess(small_samples(1, 2)[0]["image"])
+        queries[is_frozen] = [model.detect(images)[0].final.queries for _ in range(2)]
+    torch.testing.assert_close(*queries[True])
+    assert not torch.allclose(*queries[False])
+
+
+def test_a_whole_video_can_be_one_clip(config):
+    model, frames = small_model(config), small_samples(1, 4)[0]["image"]
+    one_clip, _ = model.predict_next(frames, None)
+    whole = model.predict_clip(frames)
+    torch.testing.assert_close(whole.class_logits, one_clip.class_logits)
+    torch.testing.assert_close(whole.mask_logits, one_clip.mask_logits)
+
+
 def test_training_can_start_from_vita(config, tmp_path):
     path = tmp_path / "vita.pth"
     vita = small_model(small_config("Vita"))

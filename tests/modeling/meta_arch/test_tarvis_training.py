@@ -23,6 +23,7 @@ from reference.tarvis import (
 from univs.config import load_config
 from univs.modeling.losses.point_sampling import sample_points
 from univs.modeling.losses.semantic_points import IGNORE_LABEL
+from univs.modeling.tarvis_targets import object_targets
 
 VOCABULARIES = ("CITYSCAPES_VPS", "KITTI_STEP", "OVIS", "VIPSEG", "YOUTUBE_VIS")
 
@@ -289,6 +290,16 @@ def test_clips_without_objects_train_what_they_can():
     losses = model([random_sample(3, ""), random_sample(0, "")])
     assert losses.keys() == {"loss_mask"} and losses["loss_mask"] == 0
     losses["loss_mask"].backward()
+
+
+def test_the_first_clip_says_how_many_objects_are_followed():
+    samples = [random_sample(4, "") | {"num_objects": wanted} for wanted in (2, 1)]
+    for batch, expected in ((samples, 2), (samples[::-1], 1), ([random_sample(3, "")], 3)):
+        targets = object_targets(
+            batch, (64, 64), torch.device("cpu"), max_objects=8, point_likelihood=0.0
+        )
+        assert targets.masks.shape[:2] == (len(batch), expected)
+        assert all(len(exemplars) == expected for exemplars in targets.exemplars)
 
 
 def test_points_are_given_in_place_of_masks():

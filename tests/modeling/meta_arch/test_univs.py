@@ -212,6 +212,22 @@ def test_frames_alone_and_together_have_the_same_features():
     torch.testing.assert_close(together.mask_features[1:2], alone.mask_features)
 
 
+def test_the_same_seed_gives_the_same_masks():
+    model = toy_model()
+    features = model.encode_frames(toy_frames())
+    clip = model.clip_memory(features, range(2))
+    whole_frame = torch.ones(1, 64, 96, dtype=torch.bool)  # more cells than tokens
+
+    def masks(seed: int) -> torch.Tensor:
+        memory = model.prompt_memory(torch.Generator().manual_seed(seed))
+        memory.add(torch.tensor([0]))
+        prompts = memory.update(clip, start=0, num_new=1, masks={0: whole_frame})
+        return model.decode(clip, features.mask_features, prompts).mask_logits
+
+    assert torch.equal(masks(1), masks(1))
+    assert not torch.equal(masks(1), masks(2))
+
+
 @pytest.mark.parametrize("which", ["teacher", "student"])
 def test_inference_uses_the_chosen_copy(which):
     model = toy_model("MODEL.UniVS.EMA_INFERENCE", which, stage=3)

@@ -217,9 +217,7 @@ def _davis(entry: DatasetEntry, place: Location, index: Path) -> Records:
 
 
 def _youtube_vos(entry: DatasetEntry, place: Location, _: Path) -> Records:
-    return read_youtube_vos(
-        place.annotations, place.image_root, place.masks, dataset=entry.name
-    )
+    return read_youtube_vos(place.annotations, place.image_root, place.masks, dataset=entry.name)
 
 
 def _burst(entry: DatasetEntry, place: Location, _: Path) -> Records:

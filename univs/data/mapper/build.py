@@ -32,7 +32,8 @@ def build_mapper(
     still images; ``INPUT.LSJ_AUG`` tells how (on in VITA's pre-training on COCO). UniVS and TarViS
     have mappers of their own.
 
-    At test time video models get frames that are decoded when read, the image model a tensor.
+    At test time video models get frames that are decoded when read; the image model gets tensors,
+    and UniVS does where the dataset has still images.
 
     Args:
         cfg: config.
@@ -48,15 +49,17 @@ def build_mapper(
             "images: set INPUT.FORMAT to RGB."
         )
     is_image_model = cfg.MODEL.META_ARCHITECTURE == "MaskFormer"
+    is_univs = cfg.MODEL.META_ARCHITECTURE.startswith("UniVS")  # which takes images as they are
     if not is_train:
-        return ImageTestMapper(cfg) if is_image_model else TestMapper(cfg)
+        is_image = is_univs and dataset_name is not None and has_still_images(dataset_name)
+        return ImageTestMapper(cfg) if is_image or is_image_model else TestMapper(cfg)
     if is_image_model:
         return _image_mapper(cfg)
     if cfg.MODEL.META_ARCHITECTURE == "TarViS" and dataset_name is not None:
         return TarVisMapper.of_dataset(
             cfg, dataset_name, is_video=not has_still_images(dataset_name)
         )
-    if cfg.MODEL.META_ARCHITECTURE.startswith("UniVS"):
+    if is_univs:
         is_one_file_per_image = dataset_name is not None and _layout_of(dataset_name) == "sa_1b"
         return UnivsPseudoClipMapper(cfg) if is_one_file_per_image else UnivsClipMapper(cfg)
     is_still = dataset_name is not None and has_still_images(dataset_name)

@@ -21,8 +21,9 @@ from univs.data.augmentation import (
     draw_transforms,
 )
 from univs.data.color import ColorJitter, ColorShift
+from univs.data.frame_masks import FrameMasks
 from univs.data.frames import FrameError
-from univs.data.geometry import boxes_of_masks, transform_image, transform_masks
+from univs.data.geometry import boxes_of_masks, transform_image
 from univs.data.record import ObjectRecord, VideoRecord, record_of
 from univs.data.sampling import sample_frames
 
@@ -182,8 +183,10 @@ class ClipMapper:
             objects = self.objects_in(record, clip.frames)
             sizes = [record.size] * len(clip.frames)
             transforms = draw_transforms(self.augmentations, sizes, random)
+            sources = [item.masks for item in objects]
+            decoded = {f: FrameMasks(sources, f, record.size) for f in set(clip.frames)}
             masks = [
-                transform_masks([o.masks for o in objects], frame, record.size, geometric)
+                decoded[frame].transformed(geometric)
                 for frame, geometric in zip(clip.frames, transforms, strict=True)
             ]
             if not can_be_visible or any(mask.any() for mask in masks):

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
 from detectron2.structures import Instances
 from univs.config.tarvis import thing_classes_of
-from univs.data.catalog import DatasetEntry, datasets_root, find_entry
-from univs.data.catalog.file_classes import known_file_classes
+from univs.data.catalog import DatasetEntry, find_entry
 from univs.data.mapper.clip import ClipMapper
 from univs.data.mapper.image_sequence import ImageSequenceMapper
-from univs.data.mapper.tarvis_clip import TarVisClipMapper
+from univs.data.mapper.tarvis_clip import MOST_GIVEN, TarVisClipMapper
 
 # What the semantic losses of the models leave out.
 IGNORE_LABEL = -100
@@ -28,7 +28,7 @@ class TarVisMapper:
 
     Clips of panoptic data sets get a class map ``sem_seg`` of all their segments, and keep things
     only as instances. Clips whose objects are given begin with a frame in which one is visible, so
-    that they can be given there.
+    that they can be given there, and say how many of them are to be followed.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class TarVisMapper:
         cfg = _config_of(cfg, index)
         things = thing_classes_of(cfg, vocabulary)
         entry = _entry_of(dataset_name)
-        if not things and vocabulary and entry is not None:
-            things = stuff_aware_things(entry)
+        if not things and vocabulary:
+            things = stuff_aware_things(dataset_name)
         if is_video:
             crops = cfg.INPUT.CROP_FRACTIONS
             mapper: ClipMapper = TarVisClipMapper(
@@ -86,6 +86,8 @@ class TarVisMapper:
         if not self.vocabulary:
             visible = [bool((frame.gt_ids != -1).any()) for frame in sample["instances"]]
             sample["reference_frame"] = visible.index(True) if any(visible) else 0
+            # The first clip of a batch decides for all, so that each number is as frequent.
+            sample["num_objects"] = int(torch.randint(1, MOST_GIVEN + 1, ()))
         if self.thing_classes is not None:
             sample["sem_seg"] = class_map(sample["instances"])
             sample["instances"] = [self._things(frame) for frame in sample["instances"]]
@@ -101,11 +103,15 @@ class TarVisMapper:
         return things_only
 
 
-def stuff_aware_things(entry: DatasetEntry) -> list[int]:
-    """0-based thing classes of a dataset that has stuff, too; empty if all classes are things."""
-    place = entry.preferred(datasets_root())
-    classes = known_file_classes(entry, place).classes
-    return classes.things if classes is not None and classes.stuff else []
+def stuff_aware_things(dataset_name: str) -> list[int]:
+    """0-based thing classes of a dataset that has stuff, too; empty if all classes are things.
+
+    Some datasets have their class list in their files: what is known of them was read with those.
+    """
+    metadata = MetadataCatalog.get(dataset_name)
+    if not metadata.get("stuff_classes"):
+        return []
+    return sorted(metadata.get("thing_dataset_id_to_contiguous_id", {}).values())
 
 
 def _entry_of(dataset_name: str) -> DatasetEntry | None:
@@ -148,12 +154,17 @@ def _config_of(cfg: CfgNode, index: int) -> CfgNode:
     return cfg
 
 
-def class_map(frames: list) -> Tensor:
-    """Class of every pixel, int64 ``(T, H, W)``, :data:`IGNORE_LABEL` where no segment is."""
-    maps = []
-    for instances in frames:
-        labels = torch.full(instances.image_size, IGNORE_LABEL, dtype=torch.long)
-        for mask, label in zip(instances.gt_masks.tensor, instances.gt_classes, strict=True):
-            labels[mask] = label
-        maps.append(labels)
-    return torch.stack(maps)
+def class_map(frames: list[Instances]) -> Tensor:
+    """Class of every pixel, int64 ``(T, H, W)``, :data:`IGNORE_LABEL` where no segment is.
+
+    Where segments overlap the last one counts.
+    """
+    return torch.stack([_classes_of_pixels(instances) for instances in frames])
+
+
+def _classes_of_pixels(instances: Instances) -> Tensor:
+    masks = instances.gt_masks.tensor.flip(0)  # N H W
+    if not len(masks):
+        return torch.full(instances.image_size, IGNORE_LABEL, dtype=torch.long)
+    labels = instances.gt_classes.flip(0)[masks.byte().argmax(0)]
+    return labels.masked_fill(~masks.any(0), IGNORE_LABEL)

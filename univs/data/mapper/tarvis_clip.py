@@ -24,7 +24,7 @@ from univs.data.tarvis_sampling import consecutive_frames, frames_after, frames_
 
 _LEAST_KEPT = 0.25  # of the pixels of instances, in a crop
 _MOST_TRIES = 10  # for a crop
-_MOST_GIVEN = 4  # objects of a clip
+MOST_GIVEN = 4  # objects of a clip
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,8 @@ class TarVisClipMapper(ClipMapper):
     """Turns a video into a clip for TarViS.
 
     A random frame that shows a thing is in the clip; the others are drawn without replacement from
-    those nearby. If objects are given, that frame is the first one, the others come later, and one
-    to four of the objects that it shows are kept, each number as often as the others. (As published
-    all clips of an iteration have the same number; here the model keeps as many as the clip with
-    the fewest.)
+    those nearby. If objects are given, that frame is the first one, the others come later, and up
+    to :data:`MOST_GIVEN` of the objects that it shows are kept.
 
     Colours change alike in all frames. Masks are resized bilinearly.
 
@@ -200,8 +198,7 @@ class TarVisClipMapper(ClipMapper):
     def _given(self, first: np.ndarray, random: np.random.Generator) -> list[int]:
         """Rows of the objects that are kept, of those that the first frame shows."""
         visible = np.flatnonzero(first.any(axis=(1, 2)))
-        count = int(random.integers(1, _MOST_GIVEN + 1))
-        return sorted(random.permutation(visible)[:count].tolist())
+        return sorted(random.permutation(visible)[:MOST_GIVEN].tolist())
 
     def _augment(
         self,
@@ -238,6 +235,4 @@ class TarVisClipMapper(ClipMapper):
 
 def tarvis_colors(*, is_panoptic: bool) -> ColorShift:
     """How colours change, as published: less where every pixel has a class."""
-    return ColorShift(
-        saturation=10 if is_panoptic else 12, brightness=20 if is_panoptic else 25
-    )
+    return ColorShift(saturation=10 if is_panoptic else 12, brightness=20 if is_panoptic else 25)

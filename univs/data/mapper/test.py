@@ -11,7 +11,7 @@ from PIL import Image
 from detectron2.config import CfgNode, configurable
 from univs.data.augmentation import shortest_edge_size
 from univs.data.frames import TransformedFrames
-from univs.data.record import VideoRecord, record_of
+from univs.data.record import record_of
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ def write_ade20k(root: Path, videos: Videos) -> None:
             labels = class_values(video, t, vocabulary, void=0, values=range(1, 151))
             write_files(folder / "annotations" / name, [f"{stem}.png"], [encode_png(labels)])
         stem = f"ade20k_panoptic_{split}"
-        write_panoptic(folder / f"{stem}.json", folder / stem, chosen, names, _from_zero(vocabulary))
+        write_panoptic(
+            folder / f"{stem}.json", folder / stem, chosen, names, _from_zero(vocabulary)
+        )
 
 
 def _from_zero(vocabulary: Vocabulary) -> Vocabulary:
@@ -99,7 +101,8 @@ def write_vipseg(root: Path, videos: Videos) -> None:
             write_files(folder / "panomasksRGB" / video.name, masks, colors)
             height, width = video.size
             images = [
-                {"id": Path(n).stem, "file_name": n, "height": height, "width": width} for n in names
+                {"id": Path(n).stem, "file_name": n, "height": height, "width": width}
+                for n in names
             ]
             listed.append({"video_id": video.name, "images": images})
             frames = [
@@ -163,9 +166,7 @@ def write_kitti_step(root: Path, videos: Videos) -> None:
             files = [f"{t:06d}.png" for t in range(video.num_frames)]
             frames = [encode_png(frame) for frame in video.frames]
             write_files(folder / "image_02" / "training" / name, files, frames)
-            maps = [
-                encode_png(_step_colors(video, t, vocabulary)) for t in range(video.num_frames)
-            ]
+            maps = [encode_png(_step_colors(video, t, vocabulary)) for t in range(video.num_frames)]
             write_files(folder / "panoptic_maps" / split / name, files, maps)
     for number, video in enumerate(videos["val"]):
         files = [f"{t:06d}.png" for t in range(video.num_frames)]

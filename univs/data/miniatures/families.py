@@ -69,9 +69,7 @@ FAMILIES: dict[str, Family] = {
     "vspw": Family(dense.write_vspw, _names("vspw", *_SPLITS, "dev")),
     "kitti_step": Family(dense.write_kitti_step, _names("kitti_step", *_SPLITS)),
     "cityscapes_vps": Family(dense.write_cityscapes_vps, _names("cityscapes_vps", *_SPLITS)),
-    "viposeg": Family(
-        prompted.write_viposeg, _names("viposeg", "train", "val", "dev", "dev0.25")
-    ),
+    "viposeg": Family(prompted.write_viposeg, _names("viposeg", "train", "val", "dev", "dev0.25")),
     "davis": Family(
         prompted.write_davis,
         (

@@ -70,7 +70,7 @@ def _write_videos(
 
 
 def write_youtube_vis(root: Path, videos: Videos) -> None:
-    """YouTube-VIS 2019, 2021 and 2022; what is hidden in the official validation set is not here."""
+    """YouTube-VIS 2019, 2021 and 2022; the truth of validation videos is not hidden here."""
     for year, domain in ((2019, "ytvis19"), (2021, "ytvis21")):
         for split, folder in _FOLDERS.items():
             _write_videos(
@@ -148,7 +148,10 @@ def write_entityseg(root: Path, videos: Videos) -> None:
         content = instance_json(chosen, names, Vocabulary())
         write_json(folder / "annotations" / f"entityseg_insseg_{split}.json", content)
         half = len(names) // 2
-        for part, image_ids in (("01", range(1, half + 1)), ("02", range(half + 1, len(names) + 1))):
+        for part, image_ids in (
+            ("01", range(1, half + 1)),
+            ("02", range(half + 1, len(names) + 1)),
+        ):
             write_json(
                 folder / "annotations" / f"entityseg_{split}_{part}.json",
                 {

@@ -67,7 +67,9 @@ def write_ref_youtube_vos(root: Path, videos: Videos) -> None:
     """Ref-YouTube-VOS, with the frames of YouTube-VOS; its validation masks are public here."""
     folder = write_toy_layout(root, videos, "youtube_vos")
     for path in sorted((folder / "valid" / "Annotations_gt").rglob("*.png")):
-        target = folder / "valid" / "Annotations" / path.relative_to(folder / "valid/Annotations_gt")
+        target = (
+            folder / "valid" / "Annotations" / path.relative_to(folder / "valid/Annotations_gt")
+        )
         write_files(target.parent, [target.name], [path.read_bytes()])
     write_toy_layout(root, videos, "refytvos")
 
@@ -141,7 +143,6 @@ def write_refcoco(root: Path, videos: Videos) -> None:
                     }
                 )
         (folder / f"refs({splitter}).p").write_bytes(pickle.dumps(references, protocol=2))
-
 
     write_json(
         root / "refcoco" / "refcoco-mixed" / "instances_train_video360p.json",

@@ -190,9 +190,7 @@ def _category(label: str | None, categories: Mapping[str, int], where: str) -> i
     return categories[label]
 
 
-def _counts(
-    shapes: Iterable[ElementTree.Element], size: tuple[int, int], where: str
-) -> bytes:
+def _counts(shapes: Iterable[ElementTree.Element], size: tuple[int, int], where: str) -> bytes:
     """Run lengths of the union of shapes."""
     rles = [_rle(shape, size, where) for shape in shapes]
     return coco_mask.merge(rles)["counts"]

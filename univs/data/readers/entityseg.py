@@ -1,8 +1,8 @@
 """EntitySeg: jsons in the form of COCO instances whose masks, things and stuff, tile an image.
 
-The annotations come in parts, ``entityseg_train_{01,02,03}.json``, where ``category_id`` is the same
-for all and ``category_id_ori`` is the class, or in one file with ``category_id``. Images may be
-stored smaller than they are annotated; they are resized when they are decoded.
+The annotations come in parts, ``entityseg_train_{01,02,03}.json``, where ``category_id`` is the
+same for all and ``category_id_ori`` is the class, or in one file with ``category_id``. Images may
+be stored smaller than they are annotated; they are resized when they are decoded.
 """
 
 from __future__ import annotations

@@ -90,9 +90,7 @@ def read_label_studio(
             )
         )
     if not records:
-        raise AnnotationError(
-            f"{json_file} has no regions of the kinds {', '.join(_KINDS)} in it."
-        )
+        raise AnnotationError(f"{json_file} has no regions of the kinds {', '.join(_KINDS)} in it.")
     return records
 
 
@@ -100,7 +98,9 @@ def _tasks(json_file: str | Path) -> list[dict]:
     try:
         tasks = json.loads(Path(json_file).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{json_file} is not valid json ({error}); export it again.") from error
+        raise AnnotationError(
+            f"{json_file} is not valid json ({error}); export it again."
+        ) from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise AnnotationError(
             f"{json_file} must hold a list of tasks: export the project in the format 'JSON'."
@@ -109,7 +109,7 @@ def _tasks(json_file: str | Path) -> list[dict]:
 
 
 def _regions(task: Mapping, json_file: str | Path) -> Iterator[tuple[dict, str]]:
-    """Regions of a task with their labels; of several annotations the first that is not cancelled."""
+    """Regions of a task with their labels, from its first annotation that is not cancelled."""
     where = f"{json_file}: task {task.get('id')!r}"
     require(task, ("data", "annotations"), where)
     annotations = [a for a in task["annotations"] if not a.get("was_cancelled")]

@@ -1,4 +1,4 @@
-"""Videos that are a folder of frames and a folder of id maps each: DAVIS, VIPSeg, KITTI-STEP, ..."""
+"""Videos that are a folder of frames and a folder of id maps each: DAVIS, VIPSeg, KITTI-STEP."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ def mask_videos(
         FrameError: a video has no frames.
     """
     return [
-        mask_video(
-            name, list_frames(image_root, name), mask_root, encoding=encoding, void=void
-        )
+        mask_video(name, list_frames(image_root, name), mask_root, encoding=encoding, void=void)
         for name in names
     ]
 

@@ -79,9 +79,7 @@ def read_tarvis_json(
 _Row = tuple[int | str, int | None, dict[int, bytes]]  # official id, category, counts by frame
 
 
-def _instances(
-    sequence: Mapping, categories: Mapping[int, int] | None, where: str
-) -> list[_Row]:
+def _instances(sequence: Mapping, categories: Mapping[int, int] | None, where: str) -> list[_Row]:
     shown = _by_key(sequence, "segmentations", where)
     classes = sequence["categories"]
     if shown.keys() != classes.keys():

@@ -80,14 +80,14 @@ def match_predictions(
 
 
 def precision_and_recall(
-    records: Sequence[MatchRecord], setting: int, max_detections: int
+    records: Sequence[MatchRecord], setting: int, max_detections: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pool one category over videos.
 
     Args:
         records: one per video, in the order of the videos; may be empty.
         setting: index of the setting.
-        max_detections: best-scored predictions that count per video.
+        max_detections: best-scored predictions that count per video; all by default.
 
     Returns:
         Interpolated precision at `RECALL_LEVELS`, [T, 101], and highest recall, [T]; all

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from univs.evaluation.metrics.average_precision import MatchRecord
 from univs.evaluation.metrics.burst_sequence import (
     ANY_CLASS,
     Detections,
@@ -25,7 +26,7 @@ from univs.evaluation.metrics.burst_sequence import (
     tube_iou,
 )
 from univs.evaluation.metrics.hota import combine_hota, hota_sequence
-from univs.evaluation.metrics.track_ap import TrackMatches, average_precision, match_tracks
+from univs.evaluation.metrics.track_ap import average_precision, match_tracks
 
 Task = Literal["exemplar_guided", "class_guided", "open_world"]
 
@@ -59,7 +60,7 @@ class ClassScores:
     """
 
     hota: dict[str, np.ndarray | float]
-    tracks: TrackMatches | None
+    tracks: MatchRecord | None
     num_truths: int
 
 

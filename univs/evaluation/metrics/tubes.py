@@ -67,12 +67,14 @@ class DecodedTube:
     @property
     def mean_area(self) -> float:
         """Mean over the frames with a non-empty mask; 0 if there is none."""
-        return mean_of_nonzero(self.areas)
+        present = self.areas[self.areas > 0]
+        return float(present.mean()) if len(present) else 0.0
 
     def intervals(self, offset_of_size: Mapping[tuple[int, int], int], stride: int) -> np.ndarray:
         """Begin and end of foreground: [2 N] float64, ascending, begins and ends in turn.
 
-        Pixel i of a mask in frame t has the number ``t * stride + offset_of_size[size] + i``.
+        Some intervals may be empty. Pixel i of a mask in frame t has the number
+        ``t * stride + offset_of_size[size] + i``.
         """
         shift = self._frames * stride
         if len(offset_of_size) > 1:
@@ -85,8 +87,7 @@ class DecodedTube:
         if shift.any():  # not if every frame has a mask and all are of one size
             bounds[:, 1] += np.repeat(shift, self._rows)
         np.subtract(bounds[:, 1], self._runs[:, 1], out=bounds[:, 0])
-        # A pair of bounds is taken as one complex number, which numpy selects faster than rows.
-        return bounds.view(np.complex128)[self._runs[:, 1] > 0].view(np.float64).reshape(-1)
+        return bounds.reshape(-1)
 
 
 def decode_tubes(tubes: Sequence[Tube]) -> list[DecodedTube]:
@@ -189,52 +190,61 @@ def pack_tube(
     return Tube(counts, sizes, where)
 
 
-def tube_ious(predictions: Sequence[DecodedTube], truths: Sequence[DecodedTube]) -> np.ndarray:
+def tube_ious(
+    predictions: Sequence[DecodedTube],
+    truths: Sequence[DecodedTube],
+    wanted: np.ndarray | None = None,
+) -> np.ndarray:
     """IoU of every prediction with every truth: [num_predictions, num_truths] float64.
 
     Sum over frames of the intersection by the sum over frames of the union, 0 if the union is 0. As
     published: frames beyond the end of the shorter of two lists do not count, and a frame in which
     the two masks differ in size adds nothing to either sum.
+
+    Args:
+        predictions, truths: P and N tubes.
+        wanted: [P, N] bool, the pairs that are needed; the others may be 0. All by default.
     """
     ious = np.zeros((len(predictions), len(truths)))
     if not predictions or not truths:
         return ious
-    intersection = _intersections(predictions, truths)
+    meets = _may_meet(predictions, truths)
+    if wanted is not None:
+        meets &= wanted
+    intersection = _intersections(predictions, truths, meets)
     union = _summed_areas(predictions, truths) - intersection
     return np.divide(intersection, union, out=ious, where=union > 0)
 
 
-def _intersections(predictions: Sequence[DecodedTube], truths: Sequence[DecodedTube]) -> np.ndarray:
-    """Common pixels of every pair of tubes: [P, N] int64."""
+def _intersections(
+    predictions: Sequence[DecodedTube], truths: Sequence[DecodedTube], meets: np.ndarray
+) -> np.ndarray:
+    """Common pixels of the pairs of tubes for which ``meets`` [P, N] holds: [P, N] int64."""
     # Pixels of masks of different sizes get different numbers, so that they never meet.
     offset_of_size: dict[tuple[int, int], int] = {}
     stride = 0
     for size in set().union(*(tube.distinct_sizes for tube in (*predictions, *truths))):
         offset_of_size[size] = stride
         stride += size[0] * size[1]
-    meets = _may_meet(predictions, truths)
-    predicted = [
-        tube.intervals(offset_of_size, stride) if meets[row].any() else np.zeros(0)
-        for row, tube in enumerate(predictions)
-    ]
-    lengths = np.array([len(bounds) for bounds in predicted])
-    meets &= (lengths > 0)[:, None]
+    predicted = {
+        row: predictions[row].intervals(offset_of_size, stride)
+        for row in np.flatnonzero(meets.any(axis=1)).tolist()
+    }
     common = np.zeros((len(predictions), len(truths)), dtype=np.int64)
     for column, truth in enumerate(truths):
-        rows = np.flatnonzero(meets[:, column])
-        if not len(rows):
+        rows = np.flatnonzero(meets[:, column]).tolist()
+        if not rows:
             continue
         bounds = truth.intervals(offset_of_size, stride)
-        if not len(bounds):
-            continue
         # Foreground of the truth before each of its bounds; in between it grows by 1 per pixel, or
         # not at all, so that the interpolation is exact.
         before = np.zeros(len(bounds))
         before[1::2] = np.cumsum(bounds[1::2] - bounds[::2])
         before[2::2] = before[1:-1:2]
-        covered = np.interp(np.concatenate([predicted[row] for row in rows]), bounds, before)
+        queries = [predicted[row] for row in rows]
+        covered = np.interp(np.concatenate(queries), bounds, before)
         covered[::2] *= -1  # from the end of each interval, what lies before its begin is taken off
-        starts = np.cumsum(lengths[rows]) - lengths[rows]
+        starts = np.cumsum([0, *map(len, queries[:-1])])
         common[rows, column] = np.rint(np.add.reduceat(covered, starts)).astype(np.int64)
     return common
 

@@ -26,7 +26,6 @@ from univs.evaluation.metrics.average_precision import (
     precision_and_recall,
 )
 from univs.evaluation.metrics.tubes import (
-    DecodedTube,
     Tube,
     decode_tubes,
     mean_of_nonzero,
@@ -261,24 +260,42 @@ def score_video(
     Returns:
         Category id -> record, for the categories that are predicted or annotated.
     """
-    tracks_of: dict[int, tuple[list, list]] = {}  # category id -> predictions, truths
+    predicted_of: dict[int, list[PredictedTrack]] = {}  # by category id, as is the next
+    truths_of: dict[int, list[TruthTrack]] = {}
     for track in predictions:
-        tracks_of.setdefault(track.category_id, ([], []))[0].append(track)
+        predicted_of.setdefault(track.category_id, []).append(track)
     for track in truths:
-        tracks_of.setdefault(track.category_id, ([], []))[1].append(track)
-    for predicted, _ in tracks_of.values():
-        predicted[:] = ranked(predicted, max_detections)
-    groups = [group for pair in tracks_of.values() for group in pair]
-    tubes = iter(decode_tubes([track.tube for group in groups for track in group]))
+        truths_of.setdefault(track.category_id, []).append(track)
+    best = {key: ranked(tracks, max_detections) for key, tracks in predicted_of.items()}
+    listed = [[track for part in side.values() for track in part] for side in (best, truths_of)]
+    tubes = decode_tubes([track.tube for side in listed for track in side])
+    predicted_tubes, true_tubes = tubes[: len(listed[0])], tubes[len(listed[0]) :]
+    rows, columns = _places(best), _places(truths_of)
+    wanted = np.zeros((len(predicted_tubes), len(true_tubes)), dtype=bool)
+    for category_id in best.keys() & truths_of.keys():
+        wanted[rows[category_id], columns[category_id]] = True
+    # All categories at once, because a call costs more than a few pairs.
+    ious = tube_ious(predicted_tubes, true_tubes, wanted)
+    areas = np.array([tube.mean_area for tube in predicted_tubes], dtype=np.float64)
+    nothing = slice(0, 0)
     return {
-        category_id: _match_category(
-            predicted,
-            annotated,
-            list(itertools.islice(tubes, len(predicted))),
-            list(itertools.islice(tubes, len(annotated))),
+        key: _match_category(
+            best.get(key, []),
+            truths_of.get(key, []),
+            areas[rows.get(key, nothing)],
+            ious[rows.get(key, nothing), columns.get(key, nothing)],
             settings,
         )
-        for category_id, (predicted, annotated) in tracks_of.items()
+        for key in best.keys() | truths_of.keys()
+    }
+
+
+def _places(groups: Mapping[int, Sequence]) -> dict[int, slice]:
+    """Where each group lies in a list of all groups, one behind the other."""
+    ends = itertools.accumulate(map(len, groups.values()))
+    return {
+        key: slice(end - len(group), end)
+        for (key, group), end in zip(groups.items(), ends, strict=True)
     }
 
 
@@ -388,8 +405,8 @@ def _video_length(video: Mapping) -> int:
 def _match_category(
     predictions: Sequence[PredictedTrack],
     truths: Sequence[TruthTrack],
-    predicted_tubes: Sequence[DecodedTube],
-    truth_tubes: Sequence[DecodedTube],
+    predicted_areas: np.ndarray,
+    ious: np.ndarray,
     settings: Sequence[Setting],
 ) -> MatchRecord:
     areas = np.array([AREA_RANGES[setting.area] for setting in settings])  # [S, 2]
@@ -399,10 +416,8 @@ def _match_category(
     truth_occlusions = np.array([track.occlusion or 0.0 for track in truths], dtype=np.float64)
     return match_predictions(
         scores=np.array([track.score for track in predictions], dtype=np.float64),
-        ious=tube_ious(predicted_tubes, truth_tubes),
-        prediction_outside=outside_ranges(
-            np.array([tube.mean_area for tube in predicted_tubes], dtype=np.float64), areas
-        ),
+        ious=ious,
+        prediction_outside=outside_ranges(predicted_areas, areas),
         truth_ignored=is_crowd
         | outside_ranges(truth_areas, areas)
         | outside_ranges(truth_occlusions, occlusions),

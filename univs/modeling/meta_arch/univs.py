@@ -44,12 +44,14 @@ class PromptedClipPrediction:
         mask_logits: ``(Q, T, h, w)`` at a quarter of the padded input size.
         queries: ``(Q, T, C)``, similar for the same object in other frames.
         num_learnable: number of learnable queries.
+        decoded: ``(Q, T, C)``, the queries before their last normalisation.
     """
 
     class_logits: Tensor
     mask_logits: Tensor
     queries: Tensor
     num_learnable: int
+    decoded: Tensor | None = None
 
 
 class UnivsBase(MaskFormerBase):
@@ -253,7 +255,11 @@ class UnivsBase(MaskFormerBase):
         )
         final = output.final
         return PromptedClipPrediction(
-            final.class_logits[0], final.mask_logits[0], final.queries[0], self.num_queries
+            class_logits=final.class_logits[0],
+            mask_logits=final.mask_logits[0],
+            queries=final.queries[0],
+            num_learnable=self.num_queries,
+            decoded=output.decoded[0],
         )
 
     def predict_clip(
