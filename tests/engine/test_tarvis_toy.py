@@ -30,7 +30,7 @@ def test_four_tasks_are_trained_and_scored_in_one_command(tmp_path, monkeypatch)
         tmp_path / "toy",
         num_train_videos=3,
         num_val_videos=1,
-        num_frames=6,
+        num_frames=9,  # VPQ looks at windows of up to eight
         layouts=("ytvis", "vipseg", "davis", "burst"),
         progress=False,
     )

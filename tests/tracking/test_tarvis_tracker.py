@@ -12,7 +12,7 @@ from univs.structures import MaskTarget, PointTarget
 from univs.structures.mask_rle import decode_mask
 from univs.tracking.tarvis_objects import ObjectTask
 from univs.tracking.tarvis_panoptic import PanopticTask
-from univs.tracking.tarvis_tasks import InstanceTask
+from univs.tracking.tarvis_tasks import InstanceTask, Task
 from univs.tracking.tarvis_tracker import TarVisTracker
 
 
@@ -248,6 +248,41 @@ def same(first, second) -> bool:
     return [(t.id, t.segmentations) for t in first.tracks] == [
         (t.id, t.segmentations) for t in second.tracks
     ]
+
+
+class Windows(Task):
+    """Looks at nothing but which frames the clips have."""
+
+    num_final = 0
+
+    def __init__(self, first_frame: int) -> None:
+        self.first_frame = first_frame
+        self.clips: list[range] = []
+
+    def begins_at(self) -> int:
+        return self.first_frame
+
+    def add(self, model, clip) -> None:
+        self.clips.append(clip.frames)
+
+    def frame_result(self, frame, size):
+        raise NotImplementedError
+
+    def finish(self, num_frames, size) -> list[range]:
+        return self.clips
+
+
+@pytest.mark.golden("tarvis", "rules")
+def test_clips_equal_the_original(small_model, case):
+    for example in case.json("rules.json")["clip_windows"]["cases"]:
+        tracker = small_tracker(
+            small_model,
+            Windows(example["first_frame"]),
+            clip_length=example["clip_length"],
+            overlap=example["overlap"],
+        )
+        (clips,) = segmented(tracker, video(example["video_length"], 64, 64))
+        assert [[clip[0], clip[-1]] for clip in clips] == example["clips"]
 
 
 @pytest.mark.parametrize("num_frames", [1, 3, 4, 7, 8])

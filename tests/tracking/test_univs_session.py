@@ -243,9 +243,9 @@ def tensors_of(session: UnivsSession) -> tuple[int, int]:
 def test_a_longer_video_takes_no_more_tensors(model, task, options):
     # Clutter that is taken for new entities costs memory, so none is looked for later on.
     options = (*options, "MODEL.UniVS.TEST.DETECT_NEWLY_INTERVAL_FRAMES", 1000)
-    peaks, cycle = [], 10 if task == "vps" else 5  # frames after which all is as before
+    peaks, cycle = [], 10  # frames after which all is as before
     with session_of(model, task, *options) as session:
-        for index, frame in enumerate(scene(4 * cycle)):
+        for index, frame in enumerate(scene(4 * cycle if task == "vps" else 3 * cycle)):
             session.push(frame)
             if index % cycle == 0:
                 peaks.append((0, 0))

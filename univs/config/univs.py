@@ -218,7 +218,7 @@ def _add_model_keys(cfg: CfgNode) -> None:
     # - frames before the clip in which the prompt memory is made enter it with the features of the
     #   wrong frames; otherwise they stay blank;
     # - targets given by masks in a later frame are prompted from the clip after the one that they
-    #   appear in, and seen by others from the first clip on; otherwise both begin where they appear;
+    #   appear in, and seen by others from the first clip on; otherwise both begin with their frame;
     # - given masks come out a little wider than they are, because they went through the network's
     #   input; otherwise as they are;
     # - large-scale jittering draws a scale for every frame of a clip; otherwise one for the clip.

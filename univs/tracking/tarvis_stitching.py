@@ -7,31 +7,11 @@ Every clip but the last one shares its last ``overlap`` frames with the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-
-
-def clip_windows(
-    num_frames: int, clip_length: int, overlap: int, first_frame: int = 0
-) -> Iterator[range]:
-    """The frames of each clip of a video; the last clip may be shorter.
-
-    Args:
-        num_frames: frames of the video.
-        clip_length, overlap: see :func:`check_overlap`.
-        first_frame: where the first clip begins.
-    """
-    start = first_frame
-    while start < num_frames:
-        clip = range(start, min(start + clip_length, num_frames))
-        yield clip
-        if clip.stop == num_frames:
-            return
-        start += clip_length - overlap
 
 
 def check_overlap(clip_length: int, overlap: int) -> None:

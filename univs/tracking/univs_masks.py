@@ -5,7 +5,6 @@ Letters: N masks of clips of T frames of h x w pixels.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from univs.structures import Rle, encode_masks

@@ -1,4 +1,4 @@
-"""What GenVIS remembers of earlier clips, in a buffer that grows without being copied every time."""
+"""What GenVIS remembers of earlier clips, in a buffer that grows without copies for every clip."""
 
 from __future__ import annotations
 
