@@ -7,6 +7,7 @@ import pytest
 from reference.models import CONFIGS
 from univs.config import ConfigError, load_config
 from univs.config.tarvis import thing_classes_of, vocabulary_named
+from univs.data.catalog import find_entry
 from univs.tracking.tarvis_stitching import check_overlap
 
 FILES = sorted(path for path in (CONFIGS / "tarvis").rglob("*.yaml") if path.stem != "base")
@@ -90,6 +91,19 @@ def test_thing_classes_must_fit_the_vocabularies():
 def test_class_lists_of_data_sets_stand_for_vocabularies(stage, name, vocabulary):
     config = load_config(CONFIGS / "tarvis" / stage / "r50.yaml")
     assert vocabulary_named(config, name) == vocabulary
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in FILES if "evaluation" in p.parts and p.stem == "r50"],
+    ids=lambda p: p.parent.name,
+)
+def test_benchmarks_are_in_the_vocabulary_of_their_config(path):
+    config = load_config(path)
+    (name,) = config.DATASETS.TEST
+    domain = find_entry(name).domain
+    vocabulary = config.MODEL.TARVIS.TEST.VOCABULARY
+    assert vocabulary == ("" if domain is None else vocabulary_named(config, domain))
 
 
 def test_class_lists_of_other_models_are_refused():

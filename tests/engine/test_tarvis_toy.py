@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from reference.models import CONFIGS
+from reference.tarvis import recorded
 from univs.config import load_config
 from univs.data import register_datasets
 from univs.data.toy import generate
@@ -56,3 +57,11 @@ def test_four_tasks_are_trained_and_scored_in_one_command(tmp_path, monkeypatch)
     predicted = tmp_path / "output" / "inference" / "toy_burst_point_val" / "results.json"
     (sequence,) = json.loads(predicted.read_text())["sequences"]
     assert sequence["segmentations"]
+
+    # Of sparsely annotated videos only the annotated frames, if that is what the protocol looks at.
+    config.DATASETS.TEST = ("toy_burst_point_val",)
+    config.MODEL.TARVIS.TEST.FRAMES = "annotated"
+    with recorded([trainer.model.backbone]) as features:
+        results = Trainer.test(config, trainer.model)
+    assert sum(len(maps["res2"]) for maps in features) == 5  # frames 0, 2, 4, 6, 8
+    assert not math.isnan(results["burst_exemplar_guided"]["HOTA all"])

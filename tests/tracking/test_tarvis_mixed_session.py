@@ -119,6 +119,24 @@ def test_lists_of_tasks_that_make_no_sense_are_refused(model, config, tasks):
         open_mixed_session(model, config, tasks=tasks)
 
 
+def test_lost_objects_are_told_until_they_are_removed(model, config):
+    session = open_mixed_session(model, config, tasks=["vis", "vos"])
+    session.add(targets()[0])
+    frames, seen = video(12), {}
+    for number, frame in enumerate(frames):
+        if number == 8:
+            session.remove(1)
+        for result in session.push(frame)["vos"]:
+            seen[result.frame_index] = result
+    for result in session.flush()["vos"]:
+        seen[result.frame_index] = result
+    visible = [index for index, result in seen.items() if result.segments]
+    told = [index for index, result in seen.items() if [t.track_id for t in result.lost] == [1]]
+    assert visible and visible[-1] < 8
+    # Clips end with frames 3, 5, 7; from frame 8 on the object is not looked for.
+    assert told == [index for index in range(visible[0], 8) if index not in visible]
+
+
 def test_leaving_the_session_forgets_the_video(model, config):
     with open_mixed_session(model, config, tasks=["vis", "vos"]) as session:
         session.push(video(1)[0])

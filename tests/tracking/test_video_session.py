@@ -135,3 +135,13 @@ def test_a_session_runs_where_gradients_are_enabled(segmenter):
     with torch.enable_grad(), segmenter.session() as session:
         session.push(video(1)[0])
         assert session.finish().num_frames == 1
+
+
+def test_every_track_seen_is_visible_or_lost(segmenter):
+    known: set[int] = set()
+    with segmenter.session() as session:
+        results = [r for frame in video(10) for r in session.push(frame)] + session.flush()
+    for result in results:
+        shown = {segment.track_id for segment in result.segments}
+        known |= shown
+        assert {track.track_id for track in result.lost} == known - shown

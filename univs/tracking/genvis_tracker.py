@@ -54,9 +54,9 @@ class GenvisSession(InstanceSession):
         return self.clips.stride - 1
 
     def _advance(self) -> list[FrameResult]:
-        return self.flush() if len(self._waiting) == self.clips.stride else []
+        return self._flush() if len(self._waiting) == self.clips.stride else []
 
-    def flush(self) -> list[FrameResult]:
+    def _flush(self) -> list[FrameResult]:
         """Segment the frames that wait for their clip to be complete as a shorter clip."""
         if not self._waiting:
             return []

@@ -17,7 +17,7 @@ from univs.tracking.session import Session, check_frame
 class InstanceSession(Session):
     """Video instance segmentation of one video by object queries.
 
-    Subclasses say in :meth:`flush` what becomes of frames that wait, and when there are enough of
+    Subclasses say in ``_flush`` what becomes of frames that wait, and when there are enough of
     them. They set ``_tracks`` and ``_class_scores`` before :meth:`finish` needs them.
     """
 
@@ -37,6 +37,7 @@ class InstanceSession(Session):
 
     def reset(self) -> None:
         """Forget the video."""
+        super().reset()
         self._num_frames = 0
         self._frame_size: FrameSize | None = None
         self._waiting: list[Tensor] = []  # frames at the size of the network's input
@@ -48,12 +49,11 @@ class InstanceSession(Session):
         """Frames pushed so far."""
         return self._num_frames
 
-    def push(self, frame: np.ndarray) -> list[FrameResult]:
-        """Give the next frame; see :meth:`~univs.tracking.session.Session.push`."""
+    def _push(self, frame: np.ndarray) -> list[FrameResult]:
         known = None if self._frame_size is None else self._frame_size.original
         frame = check_frame(frame, self.num_frames, known)
         size = frame.shape[:2]
-        return self.push_resized(self._size_of_frames(size).resize(frame), size)
+        return self._push_resized(self._size_of_frames(size).resize(frame), size)
 
     def push_resized(self, frame: Tensor, original_size: tuple[int, int]) -> list[FrameResult]:
         """As :meth:`push`, for a frame that has the size of the network's input already.
@@ -62,6 +62,9 @@ class InstanceSession(Session):
             frame: RGB uint8 ``(3, h, w)``. Not checked.
             original_size: height and width of the results.
         """
+        return self._states.annotated(self._push_resized(frame, original_size))
+
+    def _push_resized(self, frame: Tensor, original_size: tuple[int, int]) -> list[FrameResult]:
         self._frame_size = self._size_of_frames(original_size)
         self._waiting.append(frame)
         self._num_frames += 1
@@ -76,17 +79,13 @@ class InstanceSession(Session):
     def _advance(self) -> list[FrameResult]:
         """Look at the frames that wait, one more than before."""
 
-    @abstractmethod
-    def flush(self) -> list[FrameResult]:
-        """Segment the frames that wait without waiting for more."""
-
     def finish(self) -> VideoResult:
         """The tracks of the whole video, best first; frames that still wait are flushed.
 
         Raises:
             ValueError: no frame was given.
         """
-        self.flush()
+        self._flush()
         if self._tracks is None:
             raise ValueError("the video has no frames: push at least one before finish()")
         return self._tracks.video_result(

@@ -9,6 +9,7 @@ from typing import NoReturn, TypeVar
 import numpy as np
 
 from univs.structures import FrameResult, Target, VideoResult
+from univs.tracking.track_states import TrackStates
 
 # What can be asked of a video. The first three look for categories, the others follow what is
 # given with `Session.add`.
@@ -59,11 +60,10 @@ class Session(ABC):
         """Names of the 0-based categories of results; None: those the model was loaded with."""
         return None
 
-    @abstractmethod
     def reset(self) -> None:
         """Forget the video and its targets."""
+        self._states = TrackStates()
 
-    @abstractmethod
     def push(self, frame: np.ndarray) -> list[FrameResult]:
         """Give the next frame.
 
@@ -77,10 +77,19 @@ class Session(ABC):
             ValueError: the frame is not such an array, or its size changed. The session is as
                 before.
         """
+        return self._states.annotated(self._push(frame))
 
-    @abstractmethod
     def flush(self) -> list[FrameResult]:
         """Segment the frames that wait without waiting for more."""
+        return self._states.annotated(self._flush())
+
+    @abstractmethod
+    def _push(self, frame: np.ndarray) -> list[FrameResult]:
+        """What :meth:`push` does; lost tracks are noted there."""
+
+    @abstractmethod
+    def _flush(self) -> list[FrameResult]:
+        """What :meth:`flush` does; lost tracks are noted there."""
 
     @abstractmethod
     def finish(self) -> VideoResult:

@@ -122,6 +122,7 @@ class ShotSession(Session):
         self.reset()
 
     def reset(self) -> None:
+        super().reset()
         self._session.reset()
         self._detector.reset()
         self._shots: list[Shot] = []
@@ -147,15 +148,15 @@ class ShotSession(Session):
     def class_names(self) -> list[str] | None:
         return self._session.class_names
 
-    def push(self, frame: np.ndarray) -> list[FrameResult]:
+    def _push(self, frame: np.ndarray) -> list[FrameResult]:
         frame = check_frame(frame, self.num_frames, self._size)
         results = self._end_shot() if self._detector.is_cut(frame) else []
-        results += self._of_video(self._session.push(frame))
+        results += self._of_video(self._session._push(frame))
         self._size = frame.shape[:2]
         return results
 
-    def flush(self) -> list[FrameResult]:
-        return self._of_video(self._session.flush())
+    def _flush(self) -> list[FrameResult]:
+        return self._of_video(self._session._flush())
 
     def finish(self) -> VideoResult:
         running = Shot(self._session.finish(), self._first_frame, self._id_offset)
@@ -173,7 +174,7 @@ class ShotSession(Session):
         )
 
     def _end_shot(self) -> list[FrameResult]:
-        results = self.flush()
+        results = self._flush()
         video = self._session.finish()
         self._shots.append(Shot(video, self._first_frame, self._id_offset))
         ids = [self._id_offset + track.id for track in video.tracks]
@@ -181,6 +182,7 @@ class ShotSession(Session):
         self._id_offset = self._largest_id = max([self._largest_id, *ids])
         self._session.reset()
         self._session = self._new_session()
+        self._states.begin_anew(self._first_frame)  # earlier tracks are not lost, but over
         return results
 
     def _of_video(self, results: list[FrameResult]) -> list[FrameResult]:

@@ -11,6 +11,7 @@ from univs.structures import FrameResult, PointTarget, Target, VideoResult
 from univs.tracking.tarvis_objects import ObjectTask, check_fits, check_kind
 from univs.tracking.tarvis_tasks import Task
 from univs.tracking.tarvis_tracker import TarVisTracker
+from univs.tracking.track_states import TrackStates
 
 
 class MixedSession:
@@ -55,6 +56,7 @@ class MixedSession:
         self._tracker = TarVisTracker(
             self.model, list(self.tasks.values()), **self._tracker_options
         )
+        self._states = {name: TrackStates() for name in self.tasks}
         self._num_given = dict.fromkeys(self.tasks, 0)
         self._videos: dict[str, VideoResult] | None = None
 
@@ -68,6 +70,11 @@ class MixedSession:
     def num_frames(self) -> int:
         """Frames pushed so far."""
         return self._tracker.num_frames
+
+    @property
+    def num_segmented(self) -> int:
+        """Frames, from the first on, in which nothing can be given or removed any more."""
+        return self._tracker.num_segmented
 
     @property
     def latency(self) -> int:
@@ -107,9 +114,9 @@ class MixedSession:
         Raises:
             ValueError: there is no such object, or :meth:`add` would refuse the target.
         """
-        follower = self._follower_of(target_id, task)
+        name = self._follower_of(target_id, task)
         self._check_target(target)
-        follower.refine_target(target_id, target)
+        self.tasks[name].refine_target(target_id, target)
 
     def remove(self, target_id: int, *, task: str | None = None) -> None:
         """Follow an object no longer, from the first frame that was not segmented yet.
@@ -123,7 +130,9 @@ class MixedSession:
         Raises:
             ValueError: there is no such object.
         """
-        self._follower_of(target_id, task).remove_target(target_id)
+        name = self._follower_of(target_id, task)
+        self.tasks[name].remove_target(target_id)
+        self._states[name].forget(target_id, self.num_segmented)
 
     def push(self, frame: np.ndarray) -> dict[str, list[FrameResult]]:
         """Give the next frame, RGB uint8 ``(H, W, 3)``.
@@ -134,16 +143,27 @@ class MixedSession:
         Raises:
             ValueError: the frame does not fit, or the session was flushed.
         """
+        return self._annotated(self.advance(frame))
+
+    def flush(self) -> dict[str, list[FrameResult]]:
+        """Segment the frames that still wait, and give all results that are missing."""
+        return self._annotated(self.advance_to_end())
+
+    def advance(self, frame: np.ndarray) -> dict[str, list[FrameResult]]:
+        """As :meth:`push`, without saying which tracks are lost."""
         if self._videos is not None:
             raise ValueError("the video was flushed: reset the session to begin another one")
         self._tracker.push(frame)
         return {name: self._new_results(name, task.num_final) for name, task in self.tasks.items()}
 
-    def flush(self) -> dict[str, list[FrameResult]]:
-        """Segment the frames that still wait, and give all results that are missing."""
+    def advance_to_end(self) -> dict[str, list[FrameResult]]:
+        """As :meth:`flush`, without saying which tracks are lost."""
         if self.num_frames:
             self.finish()
         return {name: self._new_results(name, self.num_frames) for name in self.tasks}
+
+    def _annotated(self, results: dict[str, list[FrameResult]]) -> dict[str, list[FrameResult]]:
+        return {name: self._states[name].annotated(frames) for name, frames in results.items()}
 
     def finish(self) -> dict[str, VideoResult]:
         """The results of the whole video by task.
@@ -164,7 +184,7 @@ class MixedSession:
             )
         return followers
 
-    def _follower_of(self, target_id: int, task: str | None) -> ObjectTask:
+    def _follower_of(self, target_id: int, task: str | None) -> str:
         followers = self._followers()
         if task is not None and task not in followers:
             raise ValueError(f"there is no task {task!r} here; known are {list(followers)}")
@@ -179,11 +199,11 @@ class MixedSession:
                 f"target {target_id} is followed by {len(having)} tasks, not by one; followed are "
                 f"{known}"
             )
-        return followers[having[0]]
+        return having[0]
 
     def _check_target(self, target: Target) -> None:
         check_kind(target)
-        first = self._tracker.num_segmented
+        first = self.num_segmented
         if target.frame_index < first:
             raise ValueError(
                 f"target {target.id} is given in frame {target.frame_index}, but frames before "

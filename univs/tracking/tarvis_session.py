@@ -102,6 +102,7 @@ class TarVisSession(Session):
         Args:
             mixed: a new session of one task.
         """
+        super().reset()
         self._mixed = mixed
         (self._name,) = mixed.tasks
 
@@ -124,15 +125,14 @@ class TarVisSession(Session):
         return self._mixed.latency
 
     def reset(self) -> None:
+        super().reset()
         self._mixed.reset()
 
-    def push(self, frame: np.ndarray) -> list[FrameResult]:
-        """See :meth:`~univs.tracking.session.Session.push`; a flushed session takes no frames."""
-        return self._mixed.push(frame)[self._name]
+    def _push(self, frame: np.ndarray) -> list[FrameResult]:
+        return self._mixed.advance(frame)[self._name]
 
-    def flush(self) -> list[FrameResult]:
-        """Segment the frames that still wait, and give all results that are missing."""
-        return self._mixed.flush()[self._name]
+    def _flush(self) -> list[FrameResult]:
+        return self._mixed.advance_to_end()[self._name]
 
     def finish(self) -> VideoResult:
         return self._mixed.finish()[self._name]
@@ -148,6 +148,7 @@ class TarVisSession(Session):
     def remove(self, target_id: int) -> None:
         """See :meth:`~univs.tracking.tarvis_mixed_session.MixedSession.remove`."""
         self._mixed.remove(target_id)
+        self._states.forget(target_id, self._mixed.num_segmented)
 
 
 def _mixed_session(

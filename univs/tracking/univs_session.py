@@ -61,6 +61,7 @@ class UnivsSession(Session):
 
     def reset(self) -> None:
         """Forget the video and its targets."""
+        super().reset()
         self._frames = self._new_frames()
         self._category_task = self._new_category_task() if self._new_category_task else None
         # By whether they follow expressions; made when first needed.
@@ -108,8 +109,10 @@ class UnivsSession(Session):
         """Stop following a target; see :meth:`~univs.tracking.session.Session.remove`."""
         self._check_running()
         self._follower_of(target_id).remove_target(target_id)
+        for track_id in (target_id, TARGET_ID_OFFSET + target_id):
+            self._states.forget(track_id)
 
-    def push(self, frame: np.ndarray) -> list[FrameResult]:
+    def _push(self, frame: np.ndarray) -> list[FrameResult]:
         """Give the next frame; see :meth:`~univs.tracking.session.Session.push`.
 
         Raises:
@@ -126,7 +129,7 @@ class UnivsSession(Session):
         self._segment(complete)
         return self._new_results(self._num_final)
 
-    def flush(self) -> list[FrameResult]:
+    def _flush(self) -> list[FrameResult]:
         """Segment the frames that wait as a shorter clip. No frame can follow until a reset."""
         if self.num_frames == 0:
             return []

@@ -51,9 +51,9 @@ class VideoSession(InstanceSession):
         return self.clip_length - 1
 
     def _advance(self) -> list[FrameResult]:
-        return self.flush() if len(self._waiting) == self.clip_length else []
+        return self._flush() if len(self._waiting) == self.clip_length else []
 
-    def flush(self) -> list[FrameResult]:
+    def _flush(self) -> list[FrameResult]:
         """Segment the frames that wait for their clip to be complete as a shorter clip."""
         if not self._waiting:
             return []

@@ -59,20 +59,20 @@ class VitaSession(InstanceSession):
     def latency(self) -> None:
         return None
 
-    def push_resized(self, frame: Tensor, original_size: tuple[int, int]) -> list[FrameResult]:
+    def _push_resized(self, frame: Tensor, original_size: tuple[int, int]) -> list[FrameResult]:
         if self._tracks is not None:
             raise ValueError(
                 "VITA looks at a video as a whole and has given its results: no frame can follow "
                 "flush() or finish(); begin a new session or reset() this one"
             )
-        return super().push_resized(frame, original_size)
+        return super()._push_resized(frame, original_size)
 
     def _advance(self) -> list[FrameResult]:
         if len(self._waiting) == self.chunk_length:
             self._detect()
         return []
 
-    def flush(self) -> list[FrameResult]:
+    def _flush(self) -> list[FrameResult]:
         """Take the frames so far for the whole video and segment it.
 
         Returns:
