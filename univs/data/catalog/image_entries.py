@@ -282,7 +282,7 @@ def _entity_entries() -> list[DatasetEntry]:
             aliases=(f"sa_1b_train_250k_{part}",),
             page=_SEGMENT_ANYTHING,
             remedy=f"Download it from {_SEGMENT_ANYTHING}; the list is UniVS's and holds, under "
-            "annotation_names, the names of json files. sa1b_train takes all images that are there.",
+            "annotation_names, the names of json files. sa1b_train takes all that is there.",
         )
         for part in (1, 2)
     ]

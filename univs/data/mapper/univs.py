@@ -32,10 +32,10 @@ class UnivsClipMapper(ClipMapper):
     """Turns a dataset entry into a training clip together with its task.
 
     The task of a record with expressions is ``grounding``; where objects are given, or have no
-    classes, it is ``sot``, and otherwise ``detection``. Where the truth is a class for every pixel, every class is an object. Samples
-    are those of :class:`ClipMapper`, and have no rows of objects that no frame shows. With
-    expressions, a row stands for one of them (of a still image: for an object and one of its
-    expressions, drawn at random).
+    classes, it is ``sot``, and otherwise ``detection``. Where the truth is a class for every pixel,
+    every class is an object. Samples are those of :class:`ClipMapper`, and have no rows of objects
+    that no frame shows. With expressions, a row stands for one of them (of a still image: for an
+    object and one of its expressions, drawn at random).
 
     Args:
         num_frames: frames of a clip, or of a video that is cut into clips.
