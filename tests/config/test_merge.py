@@ -67,7 +67,7 @@ def test_empty_file_and_empty_section_change_nothing(write):
         ("SOLVER.BASE_LR", "1", 1.0),
         ("SOLVER.STEPS", "[1, 2]", (1, 2)),
         ("INPUT.CROP.SIZE", "(3, 4)", [3, 4]),
-        ("MODEL.SWIN.QK_SCALE", "0.5", 0.5),  # the default is None
+        ("SOLVER.WEIGHT_DECAY_BIAS", "0.5", 0.5),  # the default is None
         ("MODEL.WEIGHTS", "94520", "94520"),  # a file name that looks like a number
         ("MODEL.SWIN.APE", "True", True),
     ],

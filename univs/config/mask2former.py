@@ -14,6 +14,15 @@ _OTHER_MODEL = "it belongs to a model that is not part of this project"
 
 TRANSLATIONS = (
     *(
+        Translation(f"MODEL.SWIN.{name}", reason="no published model was trained with another value")
+        for name in ("QK_SCALE", "DROP_RATE", "ATTN_DROP_RATE")
+    ),
+    Translation(
+        "MODEL.MASK_FORMER.TRANSFORMER_IN_FEATURE",
+        reason="the decoders of this project attend to all levels of the pixel decoder",
+        silent=True,
+    ),
+    *(
         Translation(key, reason=_NEVER_READ, silent=True)
         for key in (
             "MODEL.RESNETS.STEM_TYPE",
@@ -96,11 +105,7 @@ def _add_swin_keys(cfg: CfgNode) -> None:
     swin.MLP_RATIO = 4.0
     # Bias of the joint query, key and value projection.
     swin.QKV_BIAS = True
-    # Scale of the queries; None: head dimension ** -0.5.
-    swin.QK_SCALE = None
-    # Dropout of tokens and projections, of attention weights, and the largest stochastic depth.
-    swin.DROP_RATE = 0.0
-    swin.ATTN_DROP_RATE = 0.0
+    # The largest stochastic depth.
     swin.DROP_PATH_RATE = 0.3
     # Absolute position embedding added to the patches.
     swin.APE = False
@@ -155,8 +160,6 @@ def _add_mask_former_keys(cfg: CfgNode) -> None:
 
     # Transformer decoder, by registered name.
     node.TRANSFORMER_DECODER_NAME = "MultiScaleMaskedTransformerDecoder"
-    # What the decoder attends to; published models use "multi_scale_pixel_decoder".
-    node.TRANSFORMER_IN_FEATURE = "res5"
     node.NUM_OBJECT_QUERIES = 100
     node.HIDDEN_DIM = 256
     node.NHEADS = 8

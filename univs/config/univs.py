@@ -69,6 +69,25 @@ TRANSLATIONS = (
     ),
     Translation("MODEL.BoxVIS.BoxVIS_ENABLED", reason=_NO_BOX_SUPERVISION, silent=True),
     Translation("MODEL.BoxVIS.PSEUDO_MASK_SCORE_THRESH", reason=_NO_BOX_SUPERVISION, silent=True),
+    Translation(
+        "MODEL.UniVS.TEST.VIDEO_UNIFIED_INFERENCE_QUERIES",
+        reason="targets take the masks of their prompts, as in every published configuration",
+        silent=True,
+    ),
+    *(
+        Translation(
+            f"MODEL.UniVS.TEST.{name}",
+            reason="to segment a video of your own use the command univs segment",
+        )
+        for name in ("CUSTOM_VIDEOS_ENABLE", "CUSTOM_VIDEOS_TEXT")
+    ),
+    *(
+        Translation(
+            f"MODEL.UniVS.TEST.SEMANTIC_EXTRACTION.{name}",
+            reason="call extract_semantics of univs/tracking/univs_semantic_extraction.py",
+        )
+        for name in ("ENABLE", "OUTPUT_DIR")
+    ),
     Translation("MODEL.BoxVIS.TEST.TRACKER_TYPE", reason=_NO_SUCH_PATH),
     Translation(
         "MODEL.CLIP.RESNETS_DEPTH", reason="set MODEL.UniVS.TEXT_ENCODER to the name of the model"
@@ -247,8 +266,6 @@ def _add_inference_keys(cfg: CfgNode) -> None:
     test.ZERO_SHOT_INFERENCE = False
     # Track entities with prompts, for every task; otherwise by matching the learnable queries.
     test.VIDEO_UNIFIED_INFERENCE_ENABLE = False
-    # Whose masks a prompted target takes: "prompt", "learn" or "prompt+learn".
-    test.VIDEO_UNIFIED_INFERENCE_QUERIES = "prompt"
     # Task and class list, such as "entity_vps_vipseg"; empty: those of the data set.
     test.VIDEO_UNIFIED_INFERENCE_ENTITIES = ""
     # Boxes of new entities that overlap more are duplicates.
@@ -266,13 +283,8 @@ def _add_inference_keys(cfg: CfgNode) -> None:
     test.ENABLED_PREV_VISUAL_PROMPTS_FOR_GROUNDING = False
     # Semantic segmentation of images by prompt queries only.
     test.DISABLE_SEMANTIC_QUERIES = False
-    # Segment the user's own videos, or these expressions in one of them.
-    test.CUSTOM_VIDEOS_ENABLE = False
-    test.CUSTOM_VIDEOS_TEXT = []
-    # Write object tokens and mask features instead of results, in space and time smaller by these
-    # factors.
+    # Features for other models (univs/tracking/univs_semantic_extraction.py) are smaller in space and
+    # time by these factors.
     extraction = test.SEMANTIC_EXTRACTION = CfgNode()
-    extraction.ENABLE = False
     extraction.COMPRESSION_RATIO = 32
     extraction.COMPRESSION_RATIO_TEMPORAL = 1
-    extraction.OUTPUT_DIR = ""

@@ -63,3 +63,16 @@ def test_absolute_positions_adapt_to_the_image_size():
     backbone = tiny_swin(pretrain_img_size=32).eval()
     assert backbone.absolute_pos_embed.shape == (1, 8, 8, 8)
     assert backbone(torch.randn(1, 3, 40, 48))["res2"].shape[-2:] == (10, 12)
+
+
+def test_recomputed_activations_give_the_same_gradients():
+    image = torch.rand(1, 3, 24, 36, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        backbone = tiny_swin(recompute=recompute, drop_path_rate=0.0).train()
+        sum(feature.square().sum() for feature in backbone(image).values()).backward()
+        gradients.append([p.grad for p in backbone.parameters() if p.grad is not None])
+    assert len(gradients[0]) == len(gradients[1]) > 10
+    for kept, again in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, kept)

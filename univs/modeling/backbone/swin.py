@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from detectron2.config import configurable
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone, ShapeSpec
@@ -202,9 +203,11 @@ class SwinStage(nn.Module):
         qkv_bias: bool,
         drop_paths: list[float],
         downsample: bool,
+        recompute: bool,
     ) -> None:
         super().__init__()
         self.window = window
+        self.recompute = recompute
         self.blocks = nn.ModuleList(
             SwinBlock(
                 dim=dim,
@@ -226,7 +229,10 @@ class SwinStage(nn.Module):
         if len(self.blocks) > 1:
             mask = shift_mask(height, width, self.window, self.window // 2, like=x)
         for block in self.blocks:
-            x = block(x, mask)
+            if self.recompute and x.requires_grad:
+                x = checkpoint(block, x, mask, use_reentrant=False)
+            else:
+                x = block(x, mask)
         return x, x if self.downsample is None else self.downsample(x)
 
 
@@ -248,6 +254,7 @@ class SwinTransformer(Backbone):
         pretrain_img_size: int | None = None,
         out_features: list[str],
         freeze_at: int = 0,
+        recompute: bool = False,
     ) -> None:
         """
         Args:
@@ -263,6 +270,8 @@ class SwinTransformer(Backbone):
                 absolute position embedding of their size, or None for a model without one.
             out_features: stages to return, out of ``res2`` ... ``res5``.
             freeze_at: 1 freezes the patch embedding, n >= 2 also stages 0 ... n - 2.
+            recompute: compute the activations of blocks again in the backward pass instead of
+                keeping them: less memory, more time, the same gradients.
         """
         super().__init__()
         self.freeze_at = freeze_at
@@ -285,6 +294,7 @@ class SwinTransformer(Backbone):
                 qkv_bias=qkv_bias,
                 drop_paths=rates[index].tolist(),
                 downsample=index < len(depths) - 1,
+                recompute=recompute,
             )
             for index in range(len(depths))
         )
@@ -369,4 +379,5 @@ class D2SwinTransformer(SwinTransformer):
             "pretrain_img_size": swin.PRETRAIN_IMG_SIZE if swin.APE else None,
             "out_features": list(swin.OUT_FEATURES),
             "freeze_at": cfg.MODEL.BACKBONE.FREEZE_AT,
+            "recompute": swin.USE_CHECKPOINT,
         }
