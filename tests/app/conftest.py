@@ -26,7 +26,7 @@ class ColorSegmenter:
         self.semantic = semantic
 
     @contextlib.contextmanager
-    def session(self, task=None, *, vocabulary=None):
+    def session(self, task=None, *, vocabulary=None, scene_cuts=None):
         self.asked = (task, vocabulary)
         yield ColorSession(self)
 

@@ -156,7 +156,7 @@ def test_an_unexpected_error_shows_its_type_and_one_screen(
 
 def test_ctrl_c(video, config, tmp_path, capsys, monkeypatch, make_segmenter):
     class Interrupted(make_segmenter):
-        def session(self, task=None, *, vocabulary=None):
+        def session(self, task=None, *, vocabulary=None, scene_cuts=None):
             raise KeyboardInterrupt
 
     monkeypatch.setitem(vars(univs), "load", lambda *_, **__: Interrupted())

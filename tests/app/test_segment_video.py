@@ -134,7 +134,7 @@ def test_a_failure_leaves_nothing(video, tmp_path, make_segmenter, error):
 def test_a_model_that_forgets_frames_is_noticed(video, tmp_path, make_segmenter):
     class Forgetful(make_segmenter):
         @contextlib.contextmanager
-        def session(self, task=None, *, vocabulary=None):
+        def session(self, task=None, *, vocabulary=None, scene_cuts=None):
             with super().session(task, vocabulary=vocabulary) as session:
                 session.flush = list
                 yield session

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from reference.models import CONFIGS
 from reference.small_models import small_config, small_model, small_video
+from univs.config import load_config
 from univs.tracking import GenvisSession, Segmenter, VitaSession
-from univs.tracking.mode import Clips, clips_of, describe_latency, mode_options
+from univs.tracking.mode import Clips, check_mode, clips_of, describe_latency, mode_options
+from univs.tracking.univs_options import clip_options
 
 
 def genvis_config(*options: object):
@@ -128,7 +131,7 @@ def test_options_of_the_command_line():
     assert mode_options("offline") == ["TEST.MODE", "offline"]
     assert mode_options("semi-online", 5, 2) == [
         *("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 5),
-        *("MODEL.GENVIS.CLIP_STRIDE", 2),
+        *("MODEL.GENVIS.CLIP_STRIDE", 2, "TEST.CLIP_STRIDE", 2),
     ]
     with pytest.raises(ValueError, match="--mode semi-online: add it"):
         mode_options("online", 3)
@@ -139,3 +142,17 @@ def test_latency_in_words():
     assert "without waiting" in describe_latency(0, 25.0)
     assert "up to 1 more frame (40 ms at 25 frames" in describe_latency(1, 25.0)
     assert describe_latency(2).endswith("up to 2 more frames")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "length", "stride"),
+    [(("online",), 1, 1), (("semi-online", 4, 2), 4, 2), (("semi-online", 5), 5, 1)],
+)
+def test_clips_of_univs(arguments, length, stride):
+    cfg = load_config(CONFIGS / "toy" / "univs_stage3.yaml", mode_options(*arguments))
+    check_mode(cfg)
+    options = clip_options(cfg, "vis")
+    assert (options["clip_length"], options["stride"]) == (length, stride)
+    cfg.TEST.MODE = "offline"
+    with pytest.raises(ValueError, match="cannot be offline: it is online or semi-online"):
+        check_mode(cfg)

@@ -96,6 +96,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> argparse.ArgumentParse
         help="new frames of such a clip, the others are seen again (default: all)",
     )
     parser.add_argument(
+        "--scene-cuts",
+        nargs="?",
+        type=float,
+        const=0.3,
+        metavar="THRESHOLD",
+        help="begin anew where the scene is cut (threshold 0 to 1, default: %(const)s)",
+    )
+    parser.add_argument(
         "--score-threshold",
         type=_score,
         default=0.5,
@@ -155,7 +163,9 @@ def run(options: argparse.Namespace) -> int:
     if len(options.task) > 1:
         return _run_tasks(options, console, segmenter, source, output, targets)
     task = options.task[0] if options.task else _task_of(targets)
-    with segmenter.session(task, vocabulary=options.vocabulary) as session:
+    with segmenter.session(
+        task, vocabulary=options.vocabulary, scene_cuts=options.scene_cuts
+    ) as session:
         console.print(f"Latency: {describe_latency(session.latency, source.fps)}")
     with _progress(console) as progress:
         bar = progress.add_task(source.name, total=source.num_frames)
@@ -166,6 +176,7 @@ def run(options: argparse.Namespace) -> int:
             task=task,
             vocabulary=options.vocabulary,
             targets=targets,
+            scene_cuts=options.scene_cuts,
             score_threshold=options.score_threshold,
             on_frame=lambda: progress.advance(bar),
         )

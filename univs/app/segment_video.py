@@ -28,7 +28,13 @@ class Segmenter(Protocol):
 
     class_names: list[str]
 
-    def session(self, task: str | None = None, *, vocabulary: str | None = None) -> Session:
+    def session(
+        self,
+        task: str | None = None,
+        *,
+        vocabulary: str | None = None,
+        scene_cuts: float | None = None,
+    ) -> Session:
         """Begin a video."""
 
 
@@ -55,6 +61,7 @@ def segment_video(
     *,
     task: str | None = None,
     vocabulary: str | None = None,
+    scene_cuts: float | None = None,
     targets: Sequence[Target] = (),
     score_threshold: float = 0.5,
     on_frame: Callable[[], None] = lambda: None,
@@ -80,7 +87,7 @@ def segment_video(
         source: the frames.
         segmenter: the model.
         output_dir: the folder; made if missing.
-        task, vocabulary: see :meth:`~univs.tracking.segmenter.Segmenter.session`.
+        task, vocabulary, scene_cuts: see :meth:`~univs.tracking.segmenter.Segmenter.session`.
         targets: what to follow.
         score_threshold: tracks below it are left out of all files.
         on_frame: called after each frame.
@@ -95,7 +102,7 @@ def segment_video(
     with staged_folder(output_dir) as staging:
         with (
             VideoWriter(staging / f"{name}_overlay.mp4", source.fps or FOLDER_FPS) as writer,
-            segmenter.session(task, vocabulary=vocabulary) as session,
+            segmenter.session(task, vocabulary=vocabulary, scene_cuts=scene_cuts) as session,
         ):
             if source.is_live and session.latency is None:
                 raise ValueError(

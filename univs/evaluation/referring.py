@@ -19,7 +19,7 @@ from univs.evaluation.label_map_files import (
 )
 from univs.evaluation.metrics import referring
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
-from univs.evaluation.video_object import VideoObjectEvaluator
+from univs.evaluation.video_object import VideoObjectEvaluator, log_numbers
 from univs.evaluation.video_object_protocols import DavisProtocol
 from univs.evaluation.video_pool import score_each
 from univs.structures import VideoResult, decode_masks
@@ -339,4 +339,5 @@ class RefDavisEvaluator(DatasetEvaluator):
         numbers = referring.average_annotators(runs)
         for annotator, run in enumerate(runs):
             numbers[f"J&F-Mean-anno_{annotator}"] = run["J&F-Mean"]
+        log_numbers(self.task, numbers)
         return {self.task: numbers}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from tabulate import tabulate
 
 from univs.evaluation.label_map_files import voc_palette, write_video
 from univs.evaluation.per_video import PerVideoEvaluator, check_no_video_missing
@@ -14,6 +16,8 @@ from univs.evaluation.result_files import atomic_text_file
 from univs.evaluation.video_object_protocols import VideoObjectProtocol
 from univs.evaluation.video_statistics import TrackStatistics
 from univs.structures import VideoResult, compose_id_map
+
+logger = logging.getLogger(__name__)
 
 
 class RenderedFrames:
@@ -169,6 +173,7 @@ class VideoObjectEvaluator(PerVideoEvaluator):
         result = protocol.summarize({video: records[video][0] for video in sorted(records)})
         statistics = sum((record[1] for record in records.values()), start=TrackStatistics())
         numbers = {name: value for name, value in result.items() if isinstance(value, float)}
+        log_numbers(protocol.task, numbers)
         if self._output_dir is not None:
             self._write_tables(numbers, result.get("per_object"))
         return {protocol.task: numbers, "track_stability": statistics.as_numbers()}
@@ -189,6 +194,15 @@ class VideoObjectEvaluator(PerVideoEvaluator):
 
 def _no_frame(name: str) -> None:
     """Reads the frames of a video that was not predicted."""
+
+
+def log_numbers(task: str, numbers: Mapping[str, float]) -> None:
+    """Log one row. (Detectron2's printer leaves out names with a hyphen, which DAVIS's have.)"""
+    logger.info(
+        "%s:\n%s",
+        task,
+        tabulate([numbers.values()], headers=list(numbers), tablefmt="pipe", floatfmt=".3f"),
+    )
 
 
 def write_csv(path: Path, rows: Sequence[Sequence]) -> None:

@@ -1,6 +1,7 @@
 """Online, semi-online, offline: how much of a video is seen before a result is given.
 
-The keys ``TEST.MODE``, ``TEST.CLIP_LENGTH`` and ``MODEL.GENVIS.CLIP_STRIDE`` say it.
+The keys ``TEST.MODE``, ``TEST.CLIP_LENGTH`` and ``MODEL.GENVIS.CLIP_STRIDE`` (GenVIS) or
+``TEST.CLIP_STRIDE`` (UniVS) say it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ _MODES_OF = {
     "Genvis": MODES,
     "Vita": ("offline",),
     "VideoMaskFormer": ("online", "semi-online"),
+    "UniVS_Prompt": ("online", "semi-online"),
+    "UniVS_Prompt_LongVideo": ("online", "semi-online"),
 }
 
 
@@ -77,7 +80,7 @@ def check_mode(cfg) -> None:
     if mode and mode not in available:
         remedy = f"it is {' or '.join(available)}" if available else "its config says how it works"
         raise ValueError(f"a {system} model cannot be {mode}: {remedy}")
-    if cfg.MODEL.GENVIS.CLIP_STRIDE and system != "Genvis":
+    if cfg.MODEL.GENVIS.CLIP_STRIDE and system != "Genvis" and not system.startswith("UniVS"):
         raise ValueError(f"clips of a {system} model cannot overlap: leave out --stride")
 
 
@@ -99,6 +102,7 @@ def mode_options(
         "TEST.MODE": mode,
         "TEST.CLIP_LENGTH": clip_length,
         "MODEL.GENVIS.CLIP_STRIDE": stride,
+        "TEST.CLIP_STRIDE": stride,  # of UniVS
     }
     return [word for pair in keys.items() if pair[1] is not None for word in pair]
 

@@ -8,6 +8,7 @@ from functools import partial
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from univs.modeling.concepts import ConceptTable
+from univs.tracking.mode import clips_of
 from univs.tracking.univs_discovery import (
     DiscoveryThresholds,
     InstanceDiscovery,
@@ -144,7 +145,7 @@ def _entity_options(cfg: CfgNode) -> EntityOptions:
 
 def clip_options(cfg: CfgNode, task: str) -> dict[str, int]:
     """What :class:`~univs.tracking.univs_frames.UnivsFrames` takes."""
-    length = cfg.TEST.CLIP_LENGTH or cfg.INPUT.SAMPLING_FRAME_NUM
+    length = clips_of(cfg, cfg.INPUT.SAMPLING_FRAME_NUM).length
     jitter = cfg.INPUT.LSJ_AUG
     return {
         "clip_length": length,
