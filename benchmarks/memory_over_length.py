@@ -52,7 +52,10 @@ def measure(options: argparse.Namespace, task: str, num_frames: int) -> dict:
 
     if options.weights:
         segmenter = univs.load(
-            options.config_file, weights=options.weights, options=options.opts, device=options.device
+            options.config_file,
+            weights=options.weights,
+            options=options.opts,
+            device=options.device,
         )
     else:
         cfg = load_config(options.config_file, options.opts)
@@ -127,7 +130,8 @@ def main() -> int:
         return 0
     tasks = options.tasks or in_a_process("list", 0)["tasks"]
     figures, worst = {}, 0.0
-    print(f"{'task':8s}{'frames':>8s}{'peak MiB':>10s}{'GPU MiB':>9s}{'results MiB':>13s}{'ratio':>8s}")
+    heads = ("frames", 8), ("peak MiB", 10), ("GPU MiB", 9), ("results MiB", 13), ("ratio", 8)
+    print("task    " + "".join(f"{head:>{width}s}" for head, width in heads))
     for task in tasks:
         shortest = None
         for num_frames in sorted(options.frames):

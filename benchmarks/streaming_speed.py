@@ -91,7 +91,10 @@ def main() -> int:
 
     if options.weights:
         segmenter = univs.load(
-            options.config_file, weights=options.weights, options=options.opts, device=options.device
+            options.config_file,
+            weights=options.weights,
+            options=options.opts,
+            device=options.device,
         )
     else:
         cfg = load_config(options.config_file, options.opts)

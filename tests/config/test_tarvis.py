@@ -45,12 +45,12 @@ def test_lists_belong_together(path):
 def test_semantic_losses_are_those_of_the_backbone(file, weight, ignores_null_classes, regularizes):
     loss = load_config(CONFIGS / "tarvis" / f"{file}.yaml").MODEL.TARVIS.LOSS
     assert loss.INSTANCE_SEMANTIC_WEIGHT == loss.PANOPTIC_SEMANTIC_WEIGHT == weight
-    assert (loss.IGNORE_NULL_CLASSES, loss.SEMANTIC_REGULARIZATION) == (
+    assert (
         ignores_null_classes,
         regularizes,
-    )
+    ) == (loss.IGNORE_NULL_CLASSES, loss.SEMANTIC_REGULARIZATION)
     points = {"pretrain": 25088, "video": 50176}[file.split("/")[0]]
-    assert loss.PANOPTIC_SEMANTIC_NUM_POINTS == points
+    assert points == loss.PANOPTIC_SEMANTIC_NUM_POINTS
 
 
 def test_every_stage_and_benchmark_has_three_backbones():

@@ -13,9 +13,7 @@ from univs.config import load_config
 from univs.engine.record_targets import _CATEGORY_TASKS
 from univs.tracking.univs_options import category_task, clip_options
 
-FILES = sorted(
-    path for path in (CONFIGS / "univs_inf").rglob("*.yaml") if path.name != "base.yaml"
-)
+FILES = sorted(path for path in (CONFIGS / "univs_inf").rglob("*.yaml") if path.name != "base.yaml")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")

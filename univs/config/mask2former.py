@@ -14,7 +14,7 @@ _OTHER_MODEL = "it belongs to a model that is not part of this project"
 
 TRANSLATIONS = (
     *(
-        Translation(f"MODEL.SWIN.{name}", reason="no published model was trained with another value")
+        Translation(f"MODEL.SWIN.{name}", reason="no published model sets it")
         for name in ("QK_SCALE", "DROP_RATE", "ATTN_DROP_RATE")
     ),
     Translation(

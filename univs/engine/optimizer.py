@@ -1,4 +1,4 @@
-"""AdamW with a learning rate and weight decay for every tensor (Mask2Former, appendix; Detectron2 schedules)."""
+"""AdamW with a learning rate and weight decay for every tensor (Mask2Former, appendix)."""
 
 from __future__ import annotations
 
