@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from univs.app.segment import _task_of
 from univs.app.targets import parse_box, parse_point, targets_from_file
 from univs.structures import BoxTarget, MaskTarget, PointTarget, TextTarget
+from univs.tracking.session import task_of_targets
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_numbers_of_points_and_boxes():
 def test_targets_say_the_task():
     point, text = PointTarget(id=1, points=[[1, 1]]), TextTarget(id=2, text="a")
     box = BoxTarget(id=3, box=[0, 0, 1, 1])
-    assert _task_of([]) is None
-    assert _task_of([text]) == "refvos"
-    assert _task_of([point]) == "pet"
-    assert _task_of([box]) == _task_of([box, point]) == "vos"
+    assert task_of_targets([]) is None
+    assert task_of_targets([text]) == "refvos"
+    assert task_of_targets([point]) == "pet"
+    assert task_of_targets([box]) == task_of_targets([box, point]) == "vos"

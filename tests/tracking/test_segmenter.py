@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import univs
 from univs.checkpoint import CheckpointFileError, UnivsCheckpointer
@@ -67,6 +68,15 @@ def test_any_iterator_of_frames_is_a_video(toy_model, toy_config):
     assert masks(segmenter.segment(iter(video()))) == masks(segmenter.segment(video()))
 
 
+def test_a_path_is_a_video(toy_model, toy_config, tmp_path):
+    for index, frame in enumerate(video()):
+        Image.fromarray(frame).save(tmp_path / f"{index}.png")
+    segmenter = Segmenter(toy_model, toy_config, NAMES)
+    assert masks(segmenter.segment(tmp_path)) == masks(segmenter.segment(video()))
+    with pytest.raises(FileNotFoundError, match="walk.mp4"):
+        segmenter.segment("walk.mp4")
+
+
 def test_what_a_model_cannot_do_is_refused(toy_model, toy_config):
     segmenter = Segmenter(toy_model, toy_config, NAMES)
     with pytest.raises(ValueError, match="there is no task 'tracking'"):
@@ -74,7 +84,9 @@ def test_what_a_model_cannot_do_is_refused(toy_model, toy_config):
     with pytest.raises(ValueError, match="video instance segmentation"):
         segmenter.session("vos")
     target = MaskTarget(id=1, mask=np.ones((50, 70), bool))
-    with pytest.raises(ValueError, match="takes no targets"):
+    with pytest.raises(ValueError, match="video instance segmentation"):
         segmenter.segment(video(), targets=[target])
+    with pytest.raises(ValueError, match="takes no targets"):
+        segmenter.segment(video(), task="vis", targets=[target])
     with segmenter.session() as session, pytest.raises(ValueError, match="takes no targets"):
         session.remove(1)

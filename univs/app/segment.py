@@ -149,6 +149,7 @@ def run(options: argparse.Namespace) -> int:
     import univs
     from univs.app.segment_video import segment_video
     from univs.tracking.mode import describe_latency, mode_options
+    from univs.tracking.session import task_of_targets
 
     overrides = [*options.opts, *mode_options(options.mode, options.clip_length, options.stride)]
     console = Console(highlight=False, soft_wrap=True)
@@ -162,7 +163,7 @@ def run(options: argparse.Namespace) -> int:
             )
     if len(options.task) > 1:
         return _run_tasks(options, console, segmenter, source, output, targets)
-    task = options.task[0] if options.task else _task_of(targets)
+    task = options.task[0] if options.task else task_of_targets(targets)
     with segmenter.session(
         task, vocabulary=options.vocabulary, scene_cuts=options.scene_cuts
     ) as session:
@@ -230,17 +231,6 @@ def _targets(options: argparse.Namespace) -> list[Target]:
             else:
                 targets.append(TextTarget(id=number, text=value))
     return targets
-
-
-def _task_of(targets: list[Target]) -> str | None:
-    """The task that takes such targets; None without targets."""
-    from univs.structures import PointTarget, TextTarget
-
-    if not targets:
-        return None
-    if all(isinstance(target, TextTarget) for target in targets):
-        return "refvos"
-    return "pet" if all(isinstance(target, PointTarget) for target in targets) else "vos"
 
 
 def _score(text: str) -> float:

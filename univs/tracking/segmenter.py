@@ -16,6 +16,7 @@ from detectron2.modeling import build_model
 from univs.checkpoint import load_tensors, provenance_of, read_checkpoint
 from univs.config import load_config, parse_config
 from univs.data import register_datasets
+from univs.data.video_source import open_source
 from univs.modeling.meta_arch import Genvis, TarViS, VideoMaskFormer, Vita
 from univs.modeling.meta_arch.univs import UnivsBase
 from univs.structures import Target, VideoResult
@@ -27,7 +28,7 @@ from univs.tracking import (
     vita_tracker,
 )
 from univs.tracking.mode import check_mode
-from univs.tracking.session import TARGET_TASKS, TASKS, Session
+from univs.tracking.session import TARGET_TASKS, TASKS, Session, task_of_targets
 from univs.tracking.shots import SceneCutDetector, ShotSession
 from univs.tracking.tarvis_mixed_session import MixedSession
 
@@ -137,7 +138,7 @@ class Segmenter:
 
     def segment(
         self,
-        frames: Iterable[np.ndarray],
+        source: str | os.PathLike | int | Iterable[np.ndarray],
         *,
         task: str | None = None,
         targets: Sequence[Target] = (),
@@ -146,8 +147,9 @@ class Segmenter:
         """Segment a whole video.
 
         Args:
-            frames: RGB uint8 ``(H, W, 3)`` each: an opened video or camera of
-                :func:`univs.open_source`, an array, or any iterator. One frame is held at a time.
+            source: what :func:`univs.open_source` opens (a file, a folder of images, the number of
+                a camera, the URL of a stream); or frames, RGB uint8 ``(H, W, 3)`` each, as an array
+                or any iterator. One frame is held at a time.
             task: see :meth:`session`; with targets and without task, that of the targets.
             targets: what to follow.
             vocabulary: see :meth:`session`.
@@ -155,10 +157,13 @@ class Segmenter:
         Raises:
             ValueError: there are no frames, a target does not fit, or see :meth:`session`.
         """
+        if isinstance(source, str | os.PathLike | int):
+            source = open_source(str(source))
+        task = task or task_of_targets(targets)
         with self.session(task, vocabulary=vocabulary) as session:
             for target in targets:
                 session.add(target)
-            for frame in frames:
+            for frame in source:
                 session.push(frame)
             return session.finish()
 

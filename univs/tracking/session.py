@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
 from typing import NoReturn, TypeVar
 
 import numpy as np
 
-from univs.structures import FrameResult, Target, VideoResult
+from univs.structures import FrameResult, PointTarget, Target, TextTarget, VideoResult
 from univs.tracking.track_states import TrackStates
 
 # What can be asked of a video. The first three look for categories, the others follow what is
@@ -130,6 +131,15 @@ class Session(ABC):
             "targets: use a UniVS or TarViS model with one of the tasks "
             f"{', '.join(TARGET_TASKS)}"
         )
+
+
+def task_of_targets(targets: Sequence[Target]) -> str | None:
+    """The task that takes such targets: "refvos", "pet" or "vos"; None without targets."""
+    if not targets:
+        return None
+    if all(isinstance(target, TextTarget) for target in targets):
+        return "refvos"
+    return "pet" if all(isinstance(target, PointTarget) for target in targets) else "vos"
 
 
 def check_frame(frame: np.ndarray, index: int, size: tuple[int, int] | None) -> np.ndarray:
