@@ -73,8 +73,9 @@ def measure(options: argparse.Namespace, task: str, num_frames: int) -> dict:
             session.add(target)
         for index in range(num_frames):
             session.push(generated_frame(index, size))
-        session.flush()
-        # Before finish(), which copies the run lengths into the result that the user keeps.
+        if session.latency is None:  # offline: the masks are made now
+            session.flush()
+        # Before the result is made, which belongs to the user and has an object for every mask.
         peak = peak_bytes()
         on_device = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
         video = session.finish()

@@ -9,6 +9,7 @@ from univs.modeling.postprocessing import mask_confidence
 from univs.structures import FrameResult, Rle, Segment, Track, VideoResult, encode_masks
 from univs.structures.mask_rle import rle_is_empty
 from univs.tracking.frame_size import FrameSize
+from univs.tracking.mask_log import MaskLog
 
 _MASKS_AT_ONCE = 16  # resized to the original size; bounds the memory that many queries take
 
@@ -26,7 +27,7 @@ class InstanceTracks:
             num_queries: Q.
         """
         self._frame_size = frame_size
-        self._masks: list[dict[int, Rle]] = []  # one per frame, indexed by query; none empty
+        self._masks = MaskLog()  # by query; none empty
         # Probabilities inside of the masks of each query, summed over the video, and their areas.
         self._inside = torch.zeros(num_queries, dtype=torch.float64)
         self._area = torch.zeros(num_queries, dtype=torch.float64)
@@ -95,6 +96,7 @@ class InstanceTracks:
         """
         mask_scores, tracks = self.mask_scores.tolist(), []
         pairs = best_pairs(class_scores, max_tracks, one_category_per_track=one_category_per_track)
+        masks = self._masks.segmentations({query for query, _, _ in pairs})
         for query, category, score in pairs:
             tracks.append(
                 Track(
@@ -102,7 +104,7 @@ class InstanceTracks:
                     size=self._frame_size.original,
                     category=category,
                     score=score * mask_scores[query],
-                    segmentations=[frame.get(query) for frame in self._masks],
+                    segmentations=masks[query],
                 )
             )
         tracks.sort(key=lambda track: -track.score)

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from univs.structures import FrameResult, Rle, Segment, Track, VideoResult
+from univs.structures import FrameResult, Segment, Track, VideoResult
+from univs.tracking.mask_log import MaskLog
 from univs.tracking.univs_entity_task import EntityTask
 from univs.tracking.univs_masks import visible_masks
 
@@ -37,7 +38,7 @@ class InstanceTask(EntityTask):
         super().__init__(*arguments)
         self.max_tracks = max_tracks
         self.one_category_per_track = one_category_per_track
-        self._masks: list[dict[int, Rle]] = []  # by frame, then by entity
+        self._masks = MaskLog()  # by entity
         self._windows = WindowScores()
 
     def _close_window(self) -> None:
@@ -52,7 +53,8 @@ class InstanceTask(EntityTask):
 
     def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
         segments = []
-        if self._masks[frame]:
+        masks = self._masks[frame]
+        if masks:
             scores, quality = self.entities.of_all()
             scores, categories = scores.max(1)
             scores, categories = (scores * relative(quality)).tolist(), categories.tolist()
@@ -60,7 +62,7 @@ class InstanceTask(EntityTask):
                 Segment(
                     track_id=entity + 1, rle=rle, category=categories[entity], score=scores[entity]
                 )
-                for entity, rle in self._masks[frame].items()
+                for entity, rle in masks.items()
             ]
         return FrameResult(frame_index=frame, size=size, segments=segments)
 
@@ -70,14 +72,16 @@ class InstanceTask(EntityTask):
         tracks = []
         if self.entities.num_ever:
             self._close_window()
-            for entity, category, score in self._best_pairs(self._windows.mean()):
+            pairs = self._best_pairs(self._windows.mean())
+            masks = self._masks.segmentations({entity for entity, _, _ in pairs})
+            for entity, category, score in pairs:
                 tracks.append(
                     Track(
                         id=entity + 1 if self.one_category_per_track else len(tracks) + 1,
                         size=size,
                         category=category,
                         score=score,
-                        segmentations=[frame.get(entity) for frame in self._masks],
+                        segmentations=masks[entity],
                     )
                 )
         return VideoResult(num_frames=num_frames, size=size, tracks=tracks)

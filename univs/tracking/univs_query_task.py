@@ -6,14 +6,17 @@ clips that have a frame, and classes over all clips.
 
 from __future__ import annotations
 
+from array import array
+
 import torch
 from torch import Tensor
 
 from univs.modeling.mask_statistics import quality_counts, quality_of
 from univs.modeling.meta_arch.univs import PromptedClipPrediction, UnivsBase
-from univs.structures import FrameResult, Rle, Segment, Track, VideoResult
+from univs.structures import FrameResult, Segment, Track, VideoResult
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.instance_tracks import best_pairs
+from univs.tracking.mask_log import MaskLog
 from univs.tracking.univs_frames import UnivsClip
 from univs.tracking.univs_masks import visible_masks
 from univs.tracking.univs_matching import cosine_similarity, match
@@ -59,8 +62,8 @@ class QueryTask(UnivsTask):
         self._past: Tensor | None = None  # N V C
         self._sums: dict[int, Tensor] = {}  # N h w by frame, of mask logits that are not final
         self._num_masks: dict[int, int] = {}  # in each sum
-        self._masks: list[dict[int, Rle]] = []  # by final frame, then by query
-        self._quality_counts: list[Tensor] = []  # 2 N by final frame
+        self._masks = MaskLog()  # of final frames, by query
+        self._quality_counts = array("q")  # 2 N for each final frame, one after another
 
     @property
     def num_final(self) -> int:
@@ -116,6 +119,7 @@ class QueryTask(UnivsTask):
         most = min(self.max_tracks, max(num_likely, _LEAST_RESULTS))
         rows = scores.amax(1).topk(min(self.max_tracks, len(scores))).indices
         pairs = best_pairs(scores[rows], most, one_category_per_track=self.one_category_per_track)
+        masks = self._masks.segmentations(rows.tolist())
         tracks = []
         for index, category, score in pairs:
             row = int(rows[index])
@@ -125,7 +129,7 @@ class QueryTask(UnivsTask):
                     size=size,
                     category=category,
                     score=score * factors[row],
-                    segmentations=[frame.get(row) for frame in self._masks],
+                    segmentations=masks[row],
                 )
             )
         tracks.sort(key=lambda track: -track.score)
@@ -146,13 +150,15 @@ class QueryTask(UnivsTask):
     def _mask_factors(self, num_frames: int) -> Tensor:
         """What class scores are multiplied by, the quality of the masks of each query: ``(N,)``."""
         step = max(num_frames // _MEASURED_FRAMES, 1)
-        counts = torch.stack(self._quality_counts[::step]).sum(0, dtype=torch.int64)
-        return quality_of(counts).clamp(min=_LEAST_QUALITY)
+        counts = torch.tensor(self._quality_counts).view(-1, 2, len(self._class_logits))
+        return quality_of(counts[::step].sum(0)).clamp(min=_LEAST_QUALITY)
 
     def _emit(self, stop: int) -> None:
         """Turn the sums of the frames before ``stop`` into masks."""
         for frame in range(len(self._masks), stop):
             logits = self._sums.pop(frame) / self._num_masks.pop(frame)
             counts = quality_counts(self._size.upsample(logits))
-            self._quality_counts.append(counts.to(torch.int32).cpu())
+            # Not as tensors: one small block of memory per frame would keep the allocator from
+            # using the large ones between them again.
+            self._quality_counts.extend(counts.flatten().tolist())
             self._masks.append(visible_masks(logits, self._size))
