@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from detectron2.modeling import build_model
 from reference.cases import random_pinned
-from reference.models import unpack_bits
+from reference.models import CONFIGS, unpack_bits
 from reference.univs_entity_procedure import (
     Settings,
     instance_results,
@@ -19,8 +20,10 @@ from reference.univs_entity_procedure import (
 from reference.univs_inference import inference_config, inference_model
 from reference.univs_models import write_concept_table
 from reference.univs_scenes import scene, scene_config, scene_model
+from univs.config import load_config
+from univs.data import register_datasets
 from univs.structures import MaskTarget, VideoResult
-from univs.tracking.univs_options import thing_classes_of
+from univs.tracking.univs_options import class_names_of, thing_classes_of
 from univs.tracking.univs_session import TARGET_ID_OFFSET, UnivsSession, open_session
 
 QUERIES_ONLY = ("MODEL.UniVS.TEST.VIDEO_UNIFIED_INFERENCE_ENABLE", False)
@@ -464,3 +467,18 @@ def test_the_config_says_what_to_look_for(model, options, task, vocabulary):
         kind = {"vis": "InstanceTask", "vps": "PanopticTask", "vss": "SemanticTask"}[task]
         assert type(session._category_task).__name__ == kind
         assert session._category_task.vocabulary == vocabulary
+
+
+def test_class_names_are_those_of_the_class_list():
+    register_datasets()
+    cfg = load_config(CONFIGS / "toy" / "univs_stage2.yaml")
+    model = build_model(cfg).eval()
+    for vocabulary, names in cfg.MODEL.UniVS.CONCEPTS:
+        task = "vps" if vocabulary == "toy_vps" else "vis"
+        session = open_session(model, cfg, task=task, vocabulary=vocabulary)
+        assert session.class_names == list(names)
+    assert open_session(model, cfg, task="vos").class_names is None
+    cfg.MODEL.UniVS.CONCEPTS = []
+    assert class_names_of(cfg, model.concepts, "toy_vis") == [
+        *("circle", "square", "triangle", "star", "cross", "ring")
+    ]

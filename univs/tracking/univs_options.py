@@ -67,6 +67,26 @@ def default_vocabulary(cfg: CfgNode, task: str, concepts: ConceptTable) -> str |
     return None
 
 
+def class_names_of(
+    cfg: CfgNode, concepts: ConceptTable, vocabulary: str | None
+) -> list[str] | None:
+    """Names of the categories of a class list; None without a class list.
+
+    They come from the config, or else from a data set of the class list; where neither knows them
+    categories are numbered.
+    """
+    if vocabulary is None:
+        return None
+    count = concepts.rows(vocabulary).stop - concepts.rows(vocabulary).start
+    listed = [list(names) for domain, names in cfg.MODEL.UniVS.CONCEPTS if domain == vocabulary]
+    for name in sorted(MetadataCatalog.list()):
+        metadata = MetadataCatalog.get(name)
+        if metadata.get("domain") == vocabulary:
+            listed.append(list(metadata.get("class_names", ())))
+    fitting = (names for names in listed if len(names) == count)
+    return next(fitting, [f"class {index}" for index in range(count)])
+
+
 def thing_classes_of(vocabulary: str) -> frozenset[int]:
     """0-based thing classes of a panoptic class list.
 

@@ -18,6 +18,7 @@ from univs.tracking.univs_frames import UnivsFrames
 from univs.tracking.univs_objects import ObjectTask
 from univs.tracking.univs_options import (
     category_task,
+    class_names_of,
     clip_options,
     default_task,
     default_vocabulary,
@@ -46,6 +47,7 @@ class UnivsSession(Session):
         new_category_task: Callable[[], UnivsTask] | None,
         new_object_task: Callable[[], TargetTask],
         new_expression_task: Callable[[], TargetTask],
+        class_names: Sequence[str] | None = None,
     ) -> None:
         """
         Args:
@@ -53,8 +55,10 @@ class UnivsSession(Session):
             new_category_task: makes what looks for categories; None: targets only.
             new_object_task: makes what follows targets that are shown, once there is one.
             new_expression_task: makes what follows targets that are described.
+            class_names: of the categories of results; None if they are not known.
         """
         self._new_frames = new_frames
+        self._class_names = class_names
         self._new_category_task = new_category_task
         self._new_target_task = {False: new_object_task, True: new_expression_task}
         self.reset()
@@ -70,6 +74,10 @@ class UnivsSession(Session):
         self._next_start = 0
         self._num_given = 0
         self._videos: list[VideoResult] | None = None
+
+    @property
+    def class_names(self) -> list[str] | None:
+        return None if self._class_names is None else list(self._class_names)
 
     @property
     def num_frames(self) -> int:
@@ -275,6 +283,7 @@ def open_session(
             with_masks=cfg.MODEL.UniVS.TEST.ENABLED_PREV_VISUAL_PROMPTS_FOR_GROUNDING,
             generator=torch.Generator().manual_seed(_SEED),
         ),
+        class_names=class_names_of(cfg, concepts, vocabulary),
     )
 
 
