@@ -40,8 +40,8 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(options: argparse.Namespace, task: str, num_frames: int) -> dict:
-    """Segment one generated video; see the keys of what is returned."""
+def load_segmenter(options: argparse.Namespace):
+    """The model of ``options.config_file`` with ``options.weights``, or with random ones."""
     import torch
 
     import univs
@@ -51,18 +51,24 @@ def measure(options: argparse.Namespace, task: str, num_frames: int) -> dict:
     from univs.tracking import Segmenter
 
     if options.weights:
-        segmenter = univs.load(
+        return univs.load(
             options.config_file,
             weights=options.weights,
             options=options.opts,
             device=options.device,
         )
-    else:
-        cfg = load_config(options.config_file, options.opts)
-        register_datasets()
-        cfg.MODEL.DEVICE = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(0)
-        segmenter = Segmenter(build_model(cfg), cfg, class_names=())
+    cfg = load_config(options.config_file, options.opts)
+    register_datasets()
+    cfg.MODEL.DEVICE = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(0)
+    return Segmenter(build_model(cfg), cfg, class_names=())
+
+
+def measure(options: argparse.Namespace, task: str, num_frames: int) -> dict:
+    """Segment one generated video; see the keys of what is returned."""
+    import torch
+
+    segmenter = load_segmenter(options)
     if task == "list":
         return {"tasks": segmenter.tasks}
     from video_memory import generated_frame

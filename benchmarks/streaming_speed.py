@@ -19,13 +19,10 @@ import time
 from pathlib import Path
 
 import torch
-from memory_over_length import targets_of
+from memory_over_length import load_segmenter, targets_of
 from video_memory import generated_frame
 
-import univs
-from detectron2.modeling import build_model
-from univs.config import load_config
-from univs.data import register_datasets
+import univs  # noqa: F401  chooses the Detectron2
 from univs.modeling.meta_arch.univs import UnivsBase
 from univs.structures import VideoResult
 from univs.tracking import Segmenter
@@ -89,19 +86,7 @@ def main() -> int:
     parser.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE")
     options = parser.parse_args()
 
-    if options.weights:
-        segmenter = univs.load(
-            options.config_file,
-            weights=options.weights,
-            options=options.opts,
-            device=options.device,
-        )
-    else:
-        cfg = load_config(options.config_file, options.opts)
-        register_datasets()
-        cfg.MODEL.DEVICE = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(0)
-        segmenter = Segmenter(build_model(cfg), cfg, class_names=())
+    segmenter = load_segmenter(options)
     assert isinstance(segmenter.model, UnivsBase)
 
     frames = [generated_frame(index, tuple(options.size)) for index in range(options.frames)]
