@@ -44,6 +44,13 @@ def test_same_seed_gives_same_files(tmp_path: Path) -> None:
     assert _contents(_generate(tmp_path / "c", layouts=layouts, seed=1)) != first
 
 
+def test_processes_do_not_change_the_files(tmp_path: Path) -> None:
+    one = _contents(_generate(tmp_path / "one", num_train_videos=12))
+    assert _contents(_generate(tmp_path / "two", num_train_videos=12, processes=2)) == one
+    with pytest.raises(ValueError, match="processes must be at least 1, but is 0"):
+        _generate(tmp_path / "none", processes=0)
+
+
 def test_train_and_val_share_no_frame(tmp_path: Path) -> None:
     root = _generate(tmp_path, num_train_videos=4, num_val_videos=4) / "ytvis_2021"
     train = {path.read_bytes() for path in (root / "train/JPEGImages").rglob("*.jpg")}

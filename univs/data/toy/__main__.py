@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="LAYOUT",
         help=f"any of {', '.join(LAYOUTS)}, or all",
     )
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="how many render at once"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
     try:
@@ -46,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             num_frames=options.frames,
             preset=options.preset,
             layouts=tuple(LAYOUTS) if "all" in options.layouts else options.layouts,
+            processes=options.processes,
             progress=not options.quiet,
         )
     except (OSError, ValueError) as error:

@@ -14,7 +14,8 @@ from rich.progress import track
 
 from univs.data.toy.difficulty import difficulty_of
 from univs.data.toy.layouts import LAYOUTS, Layout
-from univs.data.toy.video import MIN_SIDE, make_video
+from univs.data.toy.rendering import render_videos
+from univs.data.toy.video import MIN_SIDE
 
 STAMP = "toy.json"  # in each benchmark's folder: the parameters it was made with
 GENERATOR_VERSION = 1  # raise when the same parameters give other files
@@ -36,6 +37,7 @@ def generate(
     num_frames: int = 12,
     preset: str = "default",
     layouts: Iterable[str] = ("ytvis",),
+    processes: int = 1,
     progress: bool = True,
 ) -> Path:
     """Write toy videos in the layouts of real benchmarks.
@@ -49,6 +51,8 @@ def generate(
         size: (height, width) of the frames in pixels, at least 32 each.
         preset: a name in :data:`univs.data.toy.difficulty.PRESETS`.
         layouts: names in :data:`univs.data.toy.layouts.LAYOUTS`; what they require is added.
+        processes: how many render videos at once. With more than one, a script that calls this
+            must do so under ``if __name__ == "__main__":``.
         progress: show a progress bar.
 
     Returns:
@@ -68,8 +72,9 @@ def generate(
     for name, value in (("num_train_videos", num_train_videos), ("num_val_videos", num_val_videos)):
         if value < 0:
             raise ValueError(f"{name} must not be negative, but is {value}.")
-    if num_frames < 1:
-        raise ValueError(f"num_frames must be at least 1, but is {num_frames}.")
+    for name, value in (("num_frames", num_frames), ("processes", processes)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, but is {value}.")
     parameters = {
         "generator_version": GENERATOR_VERSION,
         "seed": seed,
@@ -90,22 +95,25 @@ def generate(
         return target
     _make_writable(target)
 
-    videos = [("train", index) for index in range(num_train_videos)]
-    videos += [("val", index) for index in range(num_val_videos)]
+    numbers = [("train", index) for index in range(num_train_videos)]
+    numbers += [("val", index) for index in range(num_val_videos)]
+    videos = render_videos(
+        numbers,
+        processes=processes,
+        seed=seed,
+        size=size,
+        num_frames=num_frames,
+        difficulty=difficulty,
+    )
     with ExitStack() as stack:
+        stack.callback(videos.close)  # leaves no process behind when writing fails
         writers = [
             stack.enter_context(_replacing(LAYOUTS[name], target, parameters)) for name in pending
         ]
         label = f"toy {preset}: {pending[0] if len(pending) == 1 else f'{len(pending)} layouts'}"
-        for split, index in track(videos, description=label, disable=not progress):
-            video = make_video(
-                seed=seed,
-                split=split,
-                index=index,
-                size=size,
-                num_frames=num_frames,
-                difficulty=difficulty,
-            )
+        for (split, _), video in zip(
+            track(numbers, description=label, disable=not progress), videos, strict=True
+        ):
             for writer in writers:
                 writer.add(split, video)
     return target
