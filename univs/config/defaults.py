@@ -7,7 +7,13 @@ from detectron2.config import get_cfg as get_detectron2_cfg
 from univs.config import genvis, mask2former, tarvis, translate, univs, video, vita
 
 # Keys of the original projects, of all systems.
-TRANSLATIONS = translate.table(mask2former.TRANSLATIONS, univs.TRANSLATIONS, vita.TRANSLATIONS)
+TRANSLATIONS = translate.table(
+    mask2former.TRANSLATIONS,
+    univs.TRANSLATIONS,
+    tarvis.TRANSLATIONS,
+    vita.TRANSLATIONS,
+    genvis.TRANSLATIONS,
+)
 
 # Defaults of single systems where their projects disagree, by the beginning of the name of the
 # architecture; ``load_config`` applies them to keys that no file sets.

@@ -7,6 +7,9 @@ clip has.
 from __future__ import annotations
 
 from detectron2.config import CfgNode
+from univs.config.translate import Translation
+
+TRANSLATIONS = (Translation("MODEL.GENVIS.CLIP_STRIDE", reason="its place is TEST.CLIP_STRIDE"),)
 
 
 def add_genvis_config(cfg: CfgNode) -> None:
@@ -16,9 +19,6 @@ def add_genvis_config(cfg: CfgNode) -> None:
     # latency of a clip. INPUT.SAMPLING_FRAME_NUM must be a multiple of it. At inference TEST.MODE
     # and TEST.CLIP_LENGTH can ask for others; weights fit any length.
     node.LEN_CLIP_WINDOW = 5
-    # New frames per clip at inference; the others are the last ones before, looked at once more.
-    # Results come with the latency of the new ones only. 0: all are new, as published.
-    node.CLIP_STRIDE = 0
     # Clips that the memory holds; the oldest is forgotten first. 0: all, as published. Results are
     # the published ones up to this many clips. An object of a longer video is no longer remembered
     # by what it looked like before them, only by the query that is carried from clip to clip. A
@@ -27,3 +27,6 @@ def add_genvis_config(cfg: CfgNode) -> None:
     # Train as published where that is a mistake: a new object may get the query of an object that
     # is hidden in the clip, so that both share it from then on. Without effect on inference.
     node.PUBLISHED_BEHAVIOUR = False
+    # The similarity loss counts in the last clip of a video only. The released weights were
+    # presumably trained so, with a MODEL.VITA.SIM_WEIGHT of 1.0.
+    node.SIM_LAST_CLIP_ONLY = False

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from detectron2.config import CfgNode
 from univs.config.errors import ConfigError
+from univs.config.translate import Translation
+
+TRANSLATIONS = (Translation("MODEL.TARVIS.TEST.FRAMES", new="TEST.FRAMES"),)
 
 _VIPSEG_THINGS = (
     *(2, 4, 8, 10, 41, 43, 44, 46, 47, 48, 49, 50, 51, 52, 54, 55, 56, 60, 61, 62, 63, 64, 65),
@@ -85,13 +88,11 @@ def _add_test_keys(node: CfgNode) -> None:
     test = node.TEST = CfgNode()
     # Queries of an object that is given by a mask.
     test.QUERIES_PER_OBJECT = 8
-    # Frames that a clip shares with the one before. The length of a clip is TEST.CLIP_LENGTH.
+    # Frames that a clip shares with the one before, where TEST.CLIP_STRIDE is not used. The length
+    # of a clip is TEST.CLIP_LENGTH.
     test.FRAME_OVERLAP = 6
     # What to look for if nothing else is said: a name of VOCABULARIES, or "" for given objects.
     test.VOCABULARY = "YOUTUBE_VIS"
-    # Which frames of benchmark videos are looked at: "all"; "annotated", those that have truth
-    # (as published for Cityscapes-VPS); or "interleaved", up to twelve per second (for BURST).
-    test.FRAMES = "all"
     # Overlap (intersection over union) above which instances of two clips are the same.
     test.ASSOCIATION_IOU = 0.5
     # By task: the vocabulary where TEST.VOCABULARY does not fit the task, and which instances of a

@@ -245,9 +245,6 @@ def _add_model_keys(cfg: CfgNode) -> None:
 
 
 def _add_inference_keys(cfg: CfgNode) -> None:
-    # Frames from one clip to the next at inference.
-    cfg.TEST.CLIP_STRIDE = 1
-
     options = cfg.MODEL.MASK_FORMER.TEST
     # Predictions whose masks are less certain are dropped: the share of pixels with probability
     # above 0.27 whose probability is above 0.73.

@@ -22,9 +22,18 @@ def add_maskformer2_video_config(cfg: CfgNode) -> None:
     cfg.INPUT.AUGMENTATIONS = []
     # Frames per clip at inference; results come with this latency. 0: as in training.
     cfg.TEST.CLIP_LENGTH = 0
-    # "online": clips of one frame. "semi-online": clips of CLIP_LENGTH frames. "offline": the whole
-    # video at once. "": as trained. GenVIS knows all, VITA the last, video Mask2Former the others.
+    # "online": clips of one frame. "semi-online": clips of CLIP_LENGTH frames. "offline": results
+    # come at the end of the video, with final categories and scores. "": as published. Which system
+    # has which: docs/streaming.md.
     cfg.TEST.MODE = ""
+    # Frames from the beginning of a clip to that of the next, at most CLIP_LENGTH; clips overlap in
+    # the others. 0: as published, which is 1 for UniVS, CLIP_LENGTH less TARVIS.TEST.FRAME_OVERLAP
+    # for TarViS, and CLIP_LENGTH for GenVIS. Read with MODE "semi-online", and by UniVS always.
+    cfg.TEST.CLIP_STRIDE = 0
+    # Which frames of benchmark videos are looked at: "all"; "annotated", those that have truth
+    # (as published by TarViS for Cityscapes-VPS); or "interleaved", up to twelve per second (for
+    # BURST).
+    cfg.TEST.FRAMES = "all"
     # A query has no mask in a clip in which the probability of its best class is lower. 0: every
     # query has masks in all frames, as published, which takes the most time.
     cfg.TEST.MASK_SCORE_THRESHOLD = 0.0

@@ -54,7 +54,7 @@ def add_vita_config(cfg: CfgNode) -> None:
     node.DEEP_SUPERVISION = True
     # Weight of the similarity loss; 0: none, and no similarity embeddings. 0.5 is the published
     # value. The released weights were presumably trained with 1.0, because the loss had a name for
-    # which the original knew no weight (GenVIS: moreover on the last clip of a video only).
+    # which the original knew no weight (GenVIS: see also MODEL.GENVIS.SIM_LAST_CLIP_ONLY).
     node.SIM_WEIGHT = 0.5
     # Video queries take part in the similarity loss, not only frame queries.
     node.SIM_USE_CLIP = True

@@ -155,6 +155,19 @@ def test_any_number_of_objects_trains(config, num_objects):
     assert all(p.grad.isfinite().all() for p in model.vita_module.parameters())
 
 
+def test_the_similarity_loss_can_count_in_the_last_clip_only(config):
+    options = ["MODEL.GENVIS.LEN_CLIP_WINDOW", 2, "MODEL.GENVIS.SIM_LAST_CLIP_ONLY", True]
+    everywhere = small_model(config).train()
+    at_the_end = small_model(small_config("Genvis", options)).train()
+    losses = []
+    for model in (everywhere, at_the_end):
+        torch.manual_seed(1)
+        losses.append(model(small_samples(1, 4)))
+    assert set(losses[0]) - set(losses[1]) == {"loss_genvis_sim_clip0"}
+    for name, loss in losses[1].items():
+        torch.testing.assert_close(loss, losses[0][name])
+
+
 def test_a_video_that_is_no_whole_number_of_clips_is_an_error(config):
     with pytest.raises(ValueError, match="SAMPLING_FRAME_NUM is 3, which is not a multiple"):
         small_model(config).train()(small_samples(1, 3))

@@ -35,11 +35,20 @@ class Genvis(Vita):
     """VITA clip by clip, its video queries carried through the video."""
 
     @configurable
-    def __init__(self, *, genvis_criterion: GenvisCriterion, clip_length: int, **vita) -> None:
+    def __init__(
+        self,
+        *,
+        genvis_criterion: GenvisCriterion,
+        clip_length: int,
+        similarity_of_last_clip_only: bool,
+        **vita,
+    ) -> None:
         """
         Args:
             genvis_criterion: losses of the video queries.
             clip_length: frames per clip W.
+            similarity_of_last_clip_only: the similarity loss counts in the last clip of a video
+                only, as the released weights were presumably trained; otherwise in every clip.
             vita: see :class:`~univs.modeling.meta_arch.Vita`; its ``vita_module`` is a
                 :class:`~univs.modeling.decoder.genvis.GenvisObjectModule`. Its ``vita_criterion``
                 computes nothing: published files hold its class weights.
@@ -47,6 +56,7 @@ class Genvis(Vita):
         super().__init__(**vita)
         self.genvis_criterion = genvis_criterion
         self.clip_length = clip_length
+        self.similarity_of_last_clip_only = similarity_of_last_clip_only
 
     @classmethod
     def from_config(cls, cfg) -> dict:
@@ -61,6 +71,7 @@ class Genvis(Vita):
                 reuse_hidden_queries=cfg.MODEL.GENVIS.PUBLISHED_BEHAVIOUR, **criterion
             ),
             "clip_length": cfg.MODEL.GENVIS.LEN_CLIP_WINDOW,
+            "similarity_of_last_clip_only": cfg.MODEL.GENVIS.SIM_LAST_CLIP_ONLY,
             "num_layers": cfg.MODEL.VITA.LAST_LAYER_NUM,
             "freeze_detector": cfg.MODEL.VITA.FREEZE_DETECTOR,
             "test_topk_per_image": cfg.TEST.DETECTIONS_PER_IMAGE,
@@ -120,10 +131,11 @@ class Genvis(Vita):
                 [match for i, match in enumerate(layer) if start <= i % num_frames < stop]
                 for layer in frame_matches
             ]
+            has_similarity = stop == num_frames or not self.similarity_of_last_clip_only
             clip_losses, assignment = self.genvis_criterion(
                 as_decoder_output(objects, mask_features[:, start:stop]),
                 [target.frames(start, stop) for target in targets],
-                objects.frame_identities,
+                objects.frame_identities if has_similarity else None,
                 clip_matches,
                 assignment,
             )
