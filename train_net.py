@@ -32,21 +32,37 @@ def setup(arguments: argparse.Namespace):
     return cfg
 
 
-def main(arguments: argparse.Namespace) -> object:
-    """Run one process of a training or evaluation."""
-    cfg = setup(arguments)
-    from univs.engine.trainer import Trainer, evaluate
+class ReportedError(Exception):
+    """A mistake of the user, in one sentence that needs no traceback."""
 
-    if arguments.eval_only:
-        return evaluate(cfg, resume=arguments.resume)
-    trainer = Trainer(cfg)
-    trainer.resume_or_load(resume=arguments.resume)
-    return trainer.train()
+
+def main(arguments: argparse.Namespace) -> object:
+    """Run one process of a training or evaluation.
+
+    Raises:
+        ReportedError: something that the user can mend, unless tracebacks are asked for.
+    """
+    try:
+        cfg = setup(arguments)
+        from univs.engine.trainer import Trainer, evaluate
+
+        if arguments.eval_only:
+            return evaluate(cfg, resume=arguments.resume)
+        trainer = Trainer(cfg)
+        trainer.resume_or_load(resume=arguments.resume)
+        return trainer.train()
+    except (OSError, ValueError, KeyError, Detectron2Error) as error:
+        if arguments.debug:
+            raise
+        # The text of a KeyError would be its message in quotation marks.
+        raise ReportedError(error.args[0] if type(error) is KeyError else str(error)) from None
 
 
 def command_line() -> int:
     """Parse the command line, launch all processes, turn user errors into one sentence."""
     try:
+        from torch.multiprocessing.spawn import ProcessRaisedException
+
         from detectron2.engine import default_argument_parser, launch
     except Detectron2Error as error:
         print(f"error: {error}", file=sys.stderr)
@@ -54,7 +70,11 @@ def command_line() -> int:
 
     parser = default_argument_parser(__doc__)
     parser.add_argument("--debug", action="store_true", help="show the traceback of errors")
+    # Detectron2's default is one port for all runs of a user, so that a second run would fail.
+    parser.set_defaults(dist_url="auto")
     arguments = parser.parse_args()
+    if arguments.num_machines > 1 and arguments.dist_url == "auto":
+        parser.error("--num-machines needs --dist-url tcp://<address of the first machine>:<port>")
     try:
         launch(
             main,
@@ -67,10 +87,15 @@ def command_line() -> int:
     except KeyboardInterrupt:
         print("Interrupted. Continue with --resume.", file=sys.stderr)
         return 130
-    except (OSError, ValueError, KeyError, Detectron2Error) as error:
-        if arguments.debug:
-            raise
+    except ReportedError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ProcessRaisedException as error:
+        # Of the error in another process there is only the text of its traceback.
+        sentence = str(error).partition(f"{ReportedError.__name__}: ")[2]
+        if not sentence:
+            raise
+        print(f"error: {sentence.strip()}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,11 +1,11 @@
-#!/usr/bin/env python
-"""Time and memory of reading annotation files of real size: 100,000 objects with masks.
+"""Time and memory of reading annotation files as large as those of real datasets.
 
-python benchmarks/index_speed.py
-python benchmarks/index_speed.py --objects 1000000
+python benchmarks/index_speed.py                    # as large as YouTube-VIS 2021 and LVIS v1
+python benchmarks/index_speed.py --objects 100000   # that many objects in each
 
 Writes a file in the form of YouTube-VIS and one in the form of LVIS, and reads each in a process of
-its own, whose peak memory is that of the reader.
+its own, whose peak memory is that of the reader. Masks of the former are uncompressed run lengths
+and those of the latter polygons, as in the official files.
 """
 
 from __future__ import annotations
@@ -25,42 +25,49 @@ from rich.table import Table
 
 from univs.data.readers.coco import read_coco_instances
 from univs.data.readers.youtube_vis import read_youtube_vis
+from univs.data.run_lengths import run_lengths
 from univs.data.toy.layouts.encoding import compressed_rle
 
 HEIGHT, WIDTH = 720, 1280
-NUM_FRAMES = 30  # of a video, in all of which an object is shown
-OBJECTS_PER_VIDEO = 10
+NUM_FRAMES = 28  # of a video, in all of which an object is shown
+OBJECTS_PER_VIDEO = 2.1
+OBJECTS_PER_IMAGE = 12.7
 NUM_CATEGORIES = 40
+#: Objects of the training sets of YouTube-VIS 2021 and LVIS v1.
+YOUTUBE_VIS_OBJECTS = 6_283
+LVIS_OBJECTS = 1_270_141
 
 
 def masks(count: int) -> list[dict]:
-    """Run lengths of wavy ellipses, a few hundred bytes each."""
+    """Run lengths of wavy ellipses, a few hundred numbers each."""
     random = np.random.default_rng(0)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     found = []
     for x, y, a, b in random.uniform((200, 100, 40, 40), (1000, 600, 200, 150), (count, 4)):
         ripple = 1 + 0.1 * np.sin(rows / 7 + columns / 11)
-        found.append(compressed_rle(((columns - x) / a) ** 2 + ((rows - y) / b) ** 2 < ripple))
+        mask = ((columns - x) / a) ** 2 + ((rows - y) / b) ** 2 < ripple
+        counts = run_lengths(compressed_rle(mask)["counts"]).tolist()
+        found.append({"size": [HEIGHT, WIDTH], "counts": counts})
     return found
 
 
 def write_youtube_vis(path: Path, num_objects: int) -> None:
     """Objects of ``NUM_FRAMES`` frames: as many masks as objects times frames."""
-    pool = masks(50)
-    num_videos = num_objects // OBJECTS_PER_VIDEO
+    pool = [json.dumps(mask) for mask in masks(50)]
+    num_videos = round(num_objects / OBJECTS_PER_VIDEO)
 
-    def annotations() -> Iterator[dict]:
+    def annotations() -> Iterator[str]:
         for number in range(num_objects):
-            segmentations = [pool[(number + t) % len(pool)] for t in range(NUM_FRAMES)]
-            yield {
+            annotation = {
                 "id": number + 1,
                 "video_id": number % num_videos + 1,
                 "category_id": number % NUM_CATEGORIES + 1,
                 "iscrowd": 0,
                 "bboxes": [[1.0, 2.0, 30.0, 40.0]] * NUM_FRAMES,
                 "areas": [1200] * NUM_FRAMES,
-                "segmentations": segmentations,
             }
+            shown = ", ".join(pool[(number + t) % len(pool)] for t in range(NUM_FRAMES))
+            yield f'{json.dumps(annotation)[:-1]}, "segmentations": [{shown}]}}'
 
     videos = [
         {
@@ -79,18 +86,20 @@ def write_lvis(path: Path, num_objects: int) -> None:
     """Objects of still images, outlined by polygons."""
     random = np.random.default_rng(0)
     polygons = [random.uniform(0, 700, 2 * 40).round(2).tolist() for _ in range(50)]
-    num_images = num_objects // OBJECTS_PER_VIDEO
+    num_images = round(num_objects / OBJECTS_PER_IMAGE)
 
-    def annotations() -> Iterator[dict]:
+    def annotations() -> Iterator[str]:
         for number in range(num_objects):
-            yield {
-                "id": number + 1,
-                "image_id": number % num_images + 1,
-                "category_id": number % NUM_CATEGORIES + 1,
-                "bbox": [1.0, 2.0, 30.0, 40.0],
-                "area": 1200.0,
-                "segmentation": [polygons[number % len(polygons)]],
-            }
+            yield json.dumps(
+                {
+                    "id": number + 1,
+                    "image_id": number % num_images + 1,
+                    "category_id": number % NUM_CATEGORIES + 1,
+                    "bbox": [1.0, 2.0, 30.0, 40.0],
+                    "area": 1200.0,
+                    "segmentation": [polygons[number % len(polygons)]],
+                }
+            )
 
     images = [
         {
@@ -104,17 +113,17 @@ def write_lvis(path: Path, num_objects: int) -> None:
     _write(path, "images", images, annotations())
 
 
-def _write(path: Path, key: str, listed: list[dict], annotations: Iterator[dict]) -> None:
+def _write(path: Path, key: str, listed: list[dict], annotations: Iterator[str]) -> None:
     categories = [{"id": n, "name": str(n)} for n in range(1, NUM_CATEGORIES + 1)]
     with path.open("w") as file:
         file.write(f'{{"{key}": {json.dumps(listed)}, "annotations": [')
         for number, annotation in enumerate(annotations):
-            file.write(", " * (number > 0) + json.dumps(annotation))
+            file.write(", " * (number > 0) + annotation)
         file.write(f'], "categories": {json.dumps(categories)}}}')
 
 
 def read(kind: str, path: Path, answers: multiprocessing.Queue) -> None:
-    """Read a file; answers seconds and peak memory in GB."""
+    """Read a file; answers seconds, peak memory in GB, and objects."""
     start = time.perf_counter()
     if kind == "YouTube-VIS":
         records = read_youtube_vis(path, "images", dataset="large", domain="ytvis21")
@@ -132,18 +141,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--objects", type=int, default=100_000)
+    parser.add_argument("--objects", type=int, help="of each file (default: as in the real ones)")
     options = parser.parse_args()
     table = Table("form", "objects", "masks", "file, MB", "seconds", "peak memory, GB")
-    writers: dict[str, Callable[[Path, int], None]] = {
-        "YouTube-VIS": write_youtube_vis,
-        "LVIS": write_lvis,
+    writers: dict[str, tuple[Callable[[Path, int], None], int]] = {
+        "YouTube-VIS": (write_youtube_vis, YOUTUBE_VIS_OBJECTS),
+        "LVIS": (write_lvis, LVIS_OBJECTS),
     }
     processes = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        for kind, write in writers.items():
+        for kind, (write, num_objects) in writers.items():
             path = Path(folder, "large.json")
-            write(path, options.objects)
+            write(path, options.objects or num_objects)
             answers = processes.Queue()
             process = processes.Process(target=read, args=(kind, path, answers))
             process.start()

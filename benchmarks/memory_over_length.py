@@ -2,12 +2,16 @@
 """Peak memory of sessions by the length of the video; it should not depend on it.
 
 python benchmarks/memory_over_length.py --frames 200 2000
+python benchmarks/memory_over_length.py --weights model_final.pth --tasks vos vps --json memory.json
 python benchmarks/memory_over_length.py --config-file configs/univs/r50_stage3.yaml \
-    --weights univs_r50.pth --tasks vos vps --size 480 854 --json memory.json
+    --weights univs_r50.pth --size 480 854
 
 Every figure comes from a process of its own, which generates frames one by one, pushes them into a
-session and drops the results. What a session must keep of a whole video are the run lengths of its
-masks, which are counted apart. Without weights the model is a random one.
+session, drops the results of single frames, and reads the result of the whole video frame by frame,
+as one does who writes it into files. The peak is the most memory that the process has had resident
+up to then. Listed apart are the object tokens of models that look at a video as a whole (VITA),
+which do grow, and the bytes of the result, to show that something was found. Without weights and
+config the model is a random UniVS.
 """
 
 from __future__ import annotations
@@ -19,15 +23,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEFAULT_CONFIG = REPOSITORY / "configs" / "toy" / "univs_stage3.yaml"
-TASKS = ("vis", "vps", "vss", "vos", "pvos", "refvos", "pet")
 MIB = 2**20
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config-file", type=Path, default=DEFAULT_CONFIG)
+    parser.add_argument("--config-file", type=Path, help="needed unless the checkpoint has one")
     parser.add_argument("--weights", help="checkpoint; a random model by default")
     parser.add_argument("--tasks", nargs="+", help="by default all that the model can do")
     parser.add_argument("--frames", nargs="+", type=int, default=[200, 2000])
@@ -41,7 +46,7 @@ def parse() -> argparse.Namespace:
 
 
 def load_segmenter(options: argparse.Namespace):
-    """The model of ``options.config_file`` with ``options.weights``, or with random ones."""
+    """The model of ``options.config_file`` or of ``options.weights``, random without weights."""
     import torch
 
     import univs
@@ -50,14 +55,12 @@ def load_segmenter(options: argparse.Namespace):
     from univs.data import register_datasets
     from univs.tracking import Segmenter
 
+    keywords = {"options": options.opts, "device": options.device}
+    if options.weights and options.config_file:
+        return univs.load(options.config_file, weights=options.weights, **keywords)
     if options.weights:
-        return univs.load(
-            options.config_file,
-            weights=options.weights,
-            options=options.opts,
-            device=options.device,
-        )
-    cfg = load_config(options.config_file, options.opts)
+        return univs.load(options.weights, **keywords)
+    cfg = load_config(options.config_file or DEFAULT_CONFIG, options.opts)
     register_datasets()
     cfg.MODEL.DEVICE = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
@@ -71,30 +74,45 @@ def measure(options: argparse.Namespace, task: str, num_frames: int) -> dict:
     segmenter = load_segmenter(options)
     if task == "list":
         return {"tasks": segmenter.tasks}
-    from video_memory import generated_frame
-
     size = tuple(options.size)
     with segmenter.session(task) as session:
         for target in targets_of(task, size):
             session.add(target)
         for index in range(num_frames):
             session.push(generated_frame(index, size))
-        if session.latency is None:  # offline: the masks are made now
-            session.flush()
-        # Before the result is made, which belongs to the user and has an object for every mask.
-        peak = peak_bytes()
-        on_device = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+        tokens = sum(part.untyped_storage().nbytes() for part in getattr(session, "_tokens", ()))
         video = session.finish()
-    kept = sum(
-        len(rle["counts"]) for track in video.tracks for rle in track.segmentations if rle
-    ) + sum(label_map.nbytes for label_map in video.label_maps or ())
-    return {"peak": peak, "device_peak": on_device, "kept": kept, "tracks": len(video.tracks)}
+    frames = map(video.frame, range(num_frames))
+    result = sum(bytes_of(frame) for frame in frames)
+    return {
+        "peak": peak_bytes(),
+        "device_peak": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
+        "tokens": tokens,
+        "result": result,
+        "tracks": len(video.tracks),
+    }
+
+
+def generated_frame(index: int, size: tuple[int, int]) -> np.ndarray:
+    """A square that moves over a texture, uint8 ``(H, W, 3)``."""
+    height, width = size
+    rows, columns = np.mgrid[:height, :width]
+    texture = (96 + 32 * np.sin(rows / 5) + 32 * np.sin(columns / 7 + index / 30)).astype(np.uint8)
+    frame = np.repeat(texture[..., None], 3, axis=2)
+    side = height // 3
+    top, left = (5 * index) % (height - side), (3 * index) % (width - side)
+    frame[top : top + side, left : left + side] = (220, 40, 30)
+    return frame
+
+
+def bytes_of(frame) -> int:
+    """Run lengths and label map of a frame result."""
+    size = sum(len(segment.rle["counts"]) for segment in frame.segments)
+    return size + (0 if frame.label_map is None else frame.label_map.nbytes)
 
 
 def targets_of(task: str, size: tuple[int, int]) -> list:
     """What the tasks that follow targets are given: the square of the generated frames."""
-    import numpy as np
-
     from univs.structures import MaskTarget, PointTarget, TextTarget
 
     side = size[0] // 3
@@ -137,7 +155,10 @@ def main() -> int:
         return 0
     tasks = options.tasks or in_a_process("list", 0)["tasks"]
     figures, worst = {}, 0.0
-    heads = ("frames", 8), ("peak MiB", 10), ("GPU MiB", 9), ("results MiB", 13), ("ratio", 8)
+    heads = (
+        ("frames", 8), ("peak MiB", 10), ("GPU MiB", 9), ("tokens MiB", 12), ("result MiB", 12),
+        ("tracks", 8), ("ratio", 8),
+    )  # fmt: skip
     print("task    " + "".join(f"{head:>{width}s}" for head, width in heads))
     for task in tasks:
         shortest = None
@@ -151,7 +172,8 @@ def main() -> int:
             figures[f"{task}/{num_frames}"] = {**figure, "ratio": ratio}
             print(
                 f"{task:8s}{num_frames:8d}{figure['peak'] / MIB:10.1f}"
-                f"{figure['device_peak'] / MIB:9.1f}{figure['kept'] / MIB:13.2f}{ratio:8.3f}",
+                f"{figure['device_peak'] / MIB:9.1f}{figure['tokens'] / MIB:12.2f}"
+                f"{figure['result'] / MIB:12.2f}{figure['tracks']:8d}{ratio:8.3f}",
                 flush=True,
             )
     if options.json:

@@ -19,8 +19,7 @@ import time
 from pathlib import Path
 
 import torch
-from memory_over_length import load_segmenter, targets_of
-from video_memory import generated_frame
+from memory_over_length import generated_frame, load_segmenter, targets_of
 
 import univs  # noqa: F401  chooses the Detectron2
 from univs.modeling.meta_arch.univs import UnivsBase

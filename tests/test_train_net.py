@@ -118,7 +118,15 @@ def test_user_errors_are_one_sentence(datasets, tmp_path, arguments, message):
     assert "Traceback" not in result.stderr
 
 
-def test_missing_data_says_how_to_get_it(tmp_path):
-    result = run(tmp_path, *SMALL, "OUTPUT_DIR", tmp_path / "out")
+def test_several_machines_need_an_address(datasets):
+    result = run(datasets, "--num-machines", 2)
+    assert result.returncode == 2 and "needs --dist-url tcp://" in result.stderr
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs two GPUs where there is one")
+def test_missing_data_says_how_to_get_it(tmp_path, processes):
+    options = ["--num-gpus", processes, *SMALL]
+    result = run(tmp_path, *options, "OUTPUT_DIR", tmp_path / "out")
     assert result.returncode == 1
     assert "python -m univs.data.toy" in result.stderr and "Traceback" not in result.stderr

@@ -19,7 +19,7 @@ PROCESSES=$("$PYTHON" -c \
 [ "$PROCESSES" = 1 ] || export OMP_NUM_THREADS=1
 
 echo "1/4 Making toy videos"
-"$PYTHON" -m univs.data.toy --layouts ytvis --train-videos 300
+"$PYTHON" -m univs.data.toy --layouts ytvis --train-videos 600
 
 echo "2/4 Training, and scoring on held-back videos"
 "$PYTHON" train_net.py --num-gpus "$PROCESSES" --config-file "$CONFIG" --resume OUTPUT_DIR "$OUTPUT"

@@ -60,7 +60,7 @@ def test_four_tasks_are_trained_and_scored_in_one_command(tmp_path, monkeypatch)
 
     # Of sparsely annotated videos only the annotated frames, if that is what the protocol looks at.
     config.DATASETS.TEST = ("toy_burst_point_val",)
-    config.MODEL.TARVIS.TEST.FRAMES = "annotated"
+    config.TEST.FRAMES = "annotated"
     with recorded([trainer.model.backbone]) as features:
         results = Trainer.test(config, trainer.model)
     assert sum(len(maps["res2"]) for maps in features) == 5  # frames 0, 2, 4, 6, 8

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from reference.small_models import small_config, small_model, small_video
-from univs.tracking import Segmenter, frame_store
+from univs.structures import spooled_blocks
+from univs.tracking import Segmenter
 
 CACHED = 4
 
@@ -56,7 +57,7 @@ def genvis_tokens(session) -> int:
 
 
 def test_vita_keeps_object_tokens_only(monkeypatch):
-    monkeypatch.setattr(frame_store, "_MOST_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr(spooled_blocks, "_MOST_BYTES_IN_MEMORY", 0)
     chunks = ["MODEL.VITA.TEST_RUN_CHUNK_SIZE", 2, "MODEL.VITA.TEST_CACHE_FRAMES", CACHED]
     config = small_config("Vita", chunks)
     model = small_model(config)

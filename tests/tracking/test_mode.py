@@ -7,6 +7,7 @@ from reference.small_models import small_config, small_model, small_video
 from univs.config import load_config
 from univs.tracking import GenvisSession, Segmenter, VitaSession
 from univs.tracking.mode import Clips, check_mode, clips_of, describe_latency, mode_options
+from univs.tracking.tarvis_session import overlap_of
 from univs.tracking.univs_options import clip_options
 
 
@@ -27,7 +28,8 @@ def model():
         (("TEST.MODE", "online", "TEST.CLIP_LENGTH", 6), Clips(1, 1)),
         (("TEST.MODE", "semi-online"), Clips(4, 4)),
         (("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 6), Clips(6, 6)),
-        (("TEST.CLIP_LENGTH", 6, "MODEL.GENVIS.CLIP_STRIDE", 2), Clips(6, 2)),
+        (("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 6, "TEST.CLIP_STRIDE", 2), Clips(6, 2)),
+        (("TEST.CLIP_LENGTH", 6, "TEST.CLIP_STRIDE", 2), Clips(6, 6)),  # as published
     ],
 )
 def test_clips(options, expected):
@@ -38,7 +40,10 @@ def test_clips(options, expected):
     ("options", "message"),
     [
         (("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 1), "TEST.CLIP_LENGTH .* to 2 or more"),
-        (("TEST.CLIP_LENGTH", 3, "MODEL.GENVIS.CLIP_STRIDE", 4), "clips of 3 frames .* 4 are new"),
+        (
+            ("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 3, "TEST.CLIP_STRIDE", 4),
+            "clips of 3 frames .* each 4 after the one before",
+        ),
         (("TEST.CLIP_LENGTH", -1), "clips of -1 frames"),
     ],
 )
@@ -51,7 +56,7 @@ def test_contradictions(options, message):
     ("system", "options", "message"),
     [
         ("Vita", ("TEST.MODE", "online"), "a Vita model cannot be online: it is offline"),
-        ("Vita", ("MODEL.GENVIS.CLIP_STRIDE", 2), "clips of a Vita .* leave out --stride"),
+        ("Vita", ("TEST.MODE", "semi-online"), "it is offline, because it looks at all frames"),
         ("Genvis", ("TEST.MODE", "live"), "choose one of online, semi-online, offline"),
     ],
 )
@@ -64,7 +69,10 @@ def test_what_a_model_does_not_have(system, options, message):
 def test_the_video_mask2former_is_not_offline(toy_model, toy_config):
     config = toy_config.clone()
     config.TEST.MODE = "offline"
-    with pytest.raises(ValueError, match="it is online or semi-online"):
+    with pytest.raises(ValueError, match="it is online or semi-online, .* set TEST.CLIP_LENGTH"):
+        Segmenter(toy_model, config, class_names=())
+    config.TEST.MODE, config.TEST.CLIP_STRIDE = "semi-online", 2
+    with pytest.raises(ValueError, match="cannot overlap: leave out --stride"):
         Segmenter(toy_model, config, class_names=())
     config.TEST.MODE = "online"
     assert Segmenter(toy_model, config, class_names=()).session().latency == 0
@@ -77,7 +85,7 @@ def test_the_video_mask2former_is_not_offline(toy_model, toy_config):
         (("TEST.MODE", "online"), 0, [1] * 7, 0),
         (("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 3), 2, [0, 0, 3, 0, 0, 3, 0], 1),
         (
-            ("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 5, "MODEL.GENVIS.CLIP_STRIDE", 2),
+            ("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 5, "TEST.CLIP_STRIDE", 2),
             1,
             [0, 2, 0, 2, 0, 2, 0],
             1,
@@ -121,7 +129,7 @@ def test_frames_that_overlap_are_looked_at_again(model):
     hook = model.vita_module.register_forward_pre_hook(
         lambda _module, inputs: calls.append(inputs[0].shape[1])
     )
-    finish(model, "TEST.CLIP_LENGTH", 5, "MODEL.GENVIS.CLIP_STRIDE", 2)
+    finish(model, "TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 5, "TEST.CLIP_STRIDE", 2)
     hook.remove()
     assert calls == [2, 4, 5]  # frames of each clip: the overlap grows up to 3
 
@@ -130,8 +138,7 @@ def test_options_of_the_command_line():
     assert mode_options(None) == []
     assert mode_options("offline") == ["TEST.MODE", "offline"]
     assert mode_options("semi-online", 5, 2) == [
-        *("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 5),
-        *("MODEL.GENVIS.CLIP_STRIDE", 2, "TEST.CLIP_STRIDE", 2),
+        *("TEST.MODE", "semi-online", "TEST.CLIP_LENGTH", 5, "TEST.CLIP_STRIDE", 2),
     ]
     with pytest.raises(ValueError, match="--mode semi-online: add it"):
         mode_options("online", 3)
@@ -146,13 +153,38 @@ def test_latency_in_words():
 
 @pytest.mark.parametrize(
     ("arguments", "length", "stride"),
-    [(("online",), 1, 1), (("semi-online", 4, 2), 4, 2), (("semi-online", 5), 5, 1)],
+    [
+        (("online",), 1, 1),
+        (("semi-online", 4, 2), 4, 2),
+        (("semi-online", 5), 5, 1),
+        (("offline",), 3, 1),
+    ],
 )
 def test_clips_of_univs(arguments, length, stride):
     cfg = load_config(CONFIGS / "toy" / "univs_stage3.yaml", mode_options(*arguments))
     check_mode(cfg)
     options = clip_options(cfg, "vis")
     assert (options["clip_length"], options["stride"]) == (length, stride)
-    cfg.TEST.MODE = "offline"
-    with pytest.raises(ValueError, match="cannot be offline: it is online or semi-online"):
+
+
+@pytest.mark.parametrize(
+    ("arguments", "overlap"),
+    [
+        ((None,), 3),
+        (("semi-online",), 3),
+        (("semi-online", 4), 2),
+        (("semi-online", 2, 1), 1),
+        (("semi-online", 5, 4), 1),
+        (("offline",), 3),
+    ],
+)
+def test_clips_of_tarvis(arguments, overlap):
+    cfg = load_config(CONFIGS / "toy" / "tarvis.yaml", mode_options(*arguments))
+    check_mode(cfg)
+    assert overlap_of(cfg) == overlap
+
+
+def test_tarvis_is_not_online():
+    cfg = load_config(CONFIGS / "toy" / "tarvis.yaml", mode_options("online"))
+    with pytest.raises(ValueError, match="it is semi-online or offline, .* --clip-length 2"):
         check_mode(cfg)

@@ -439,7 +439,7 @@ def test_without_frames_there_is_no_result(model):
         ("vot", (), {}, "there is no task 'vot': choose one of vis, vps"),
         ("vis", (), {"vocabulary": "coco"}, "no classes of 'coco'; it has those of toy_vis"),
         ("vps", (), {"vocabulary": "toy_vis"}, "which classes of 'toy_vis' are things"),
-        ("vis", ("TEST.CLIP_STRIDE", 0), {}, "the stride of clips must be from 1 to their length"),
+        ("vis", ("TEST.CLIP_STRIDE", -1), {}, "the stride of clips must be from 1 to their length"),
         (
             None,
             ("MODEL.UniVS.TEST.VIDEO_UNIFIED_INFERENCE_ENTITIES", "everything"),

@@ -259,5 +259,5 @@ def _track_record(track: Track, class_names: list[str]) -> dict:
         "class_name": None if track.category is None else class_names[track.category],
         "target_id": track.target_id,
         "score": track.score,
-        "segmentations": track.segmentations,
+        "segmentations": list(track.segmentations),
     }

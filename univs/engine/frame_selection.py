@@ -31,7 +31,7 @@ def frames_to_segment(record: VideoRecord, choice: str) -> Sequence[int]:
     """
     if choice not in ("all", "annotated", "interleaved"):
         raise ValueError(
-            f"MODEL.TARVIS.TEST.FRAMES is {choice!r}; known are all, annotated and interleaved"
+            f"TEST.FRAMES is {choice!r}; known are all, annotated and interleaved"
         )
     every = range(len(record))
     if choice == "all" or record.annotated is None:

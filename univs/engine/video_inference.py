@@ -19,7 +19,7 @@ class VideoInference:
 
     def __init__(self, model: nn.Module, cfg) -> None:
         self.segmenter = Segmenter(model, cfg, class_names=())
-        self._frames = cfg.MODEL.TARVIS.TEST.FRAMES
+        self._frames = cfg.TEST.FRAMES
 
     def __call__(self, samples: list[dict]) -> list[VideoResult | dict]:
         """

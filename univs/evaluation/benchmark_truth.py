@@ -205,6 +205,8 @@ def video_object_protocol(
     truth = _public_masks(metadata)
     if truth is None:
         return None
+    if metadata.get("part"):
+        options["videos"] = listed_videos(metadata)
     if layout == "youtube_vos":
         meta_file = Path(required(metadata, "json_file"))
         return YouTubeVosProtocol(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from univs.structures.mask_log import LoggedMasks
 from univs.structures.mask_rle import Rle, decode_masks, rle_areas, rle_boxes, rle_is_empty
 
 
@@ -23,7 +25,8 @@ class Track:
             as when only a mask, box, point or text says what it is.
         target_id: the target it belongs to; None if the model found it by itself.
         score: confidence, usually in [0, 1].
-        segmentations: one entry per frame of the video up to now, beginning with frame 0.
+        segmentations: one entry per frame of the video up to now, beginning with frame 0; a list,
+            or masks of a :class:`~univs.structures.mask_log.MaskLog`, which are read when needed.
     """
 
     id: int
@@ -31,7 +34,7 @@ class Track:
     category: int | None = None
     target_id: int | None = None
     score: float = 1.0
-    segmentations: list[Rle | None] = field(default_factory=list, repr=False)
+    segmentations: Sequence[Rle | None] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         if self.id < 1:
@@ -44,7 +47,11 @@ class Track:
             raise ValueError(f"The score of track {self.id} is not finite: {self.score}.")
         self.size = (int(self.size[0]), int(self.size[1]))
         self.score = float(self.score)
-        self.segmentations = [self._checked(rle) for rle in self.segmentations]
+        if isinstance(self.segmentations, LoggedMasks):
+            if self.segmentations.size is not None:
+                self._check_size(self.segmentations.size)
+        else:
+            self.segmentations = [self._checked(rle) for rle in self.segmentations]
 
     def __len__(self) -> int:
         """The number of frames up to now."""
@@ -56,11 +63,11 @@ class Track:
         Raises:
             ValueError: the mask has not the size of the frames.
         """
-        self.segmentations.append(self._checked(rle))
+        self._list().append(self._checked(rle))
 
     def pad_to(self, num_frames: int) -> None:
         """Add frames without the object until there are ``num_frames``; a longer track stays."""
-        self.segmentations.extend([None] * (num_frames - len(self)))
+        self._list().extend([None] * (num_frames - len(self)))
 
     @property
     def visible_frames(self) -> list[int]:
@@ -79,12 +86,20 @@ class Track:
         """Decode the frames ``start`` to ``stop`` (all by default): [T, H, W] bool."""
         return decode_masks(self.segmentations[start:stop], self.size)
 
+    def _list(self) -> list[Rle | None]:
+        if not isinstance(self.segmentations, list):
+            self.segmentations = list(self.segmentations)
+        return self.segmentations
+
     def _checked(self, rle: Rle | None) -> Rle | None:
         if rle is None:
             return None
-        if tuple(rle["size"]) != self.size:
+        self._check_size(tuple(rle["size"]))
+        return None if rle_is_empty(rle) else rle
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        if size != self.size:
             raise ValueError(
-                f"A mask of track {self.id} has the size {list(rle['size'])}, but its frames are "
+                f"A mask of track {self.id} has the size {list(size)}, but its frames are "
                 f"{list(self.size)}."
             )
-        return None if rle_is_empty(rle) else rle

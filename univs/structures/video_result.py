@@ -120,7 +120,7 @@ class VideoResult:
     num_frames: int
     size: tuple[int, int]
     tracks: list[Track] = field(default_factory=list)
-    label_maps: list[np.ndarray] | None = field(default=None, repr=False)
+    label_maps: Sequence[np.ndarray] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from univs.structures.spooled_blocks import SpooledBlocks
+
 
 class CompressedMaps(Sequence):
     """A growing list of integer maps, all of one size and type, which are unpacked when read."""
 
     def __init__(self) -> None:
-        self._packed: list[bytes] = []
+        self._packed = SpooledBlocks()
         self._shape: tuple[int, ...] = ()
         self._dtype = np.dtype(int)
 

@@ -56,10 +56,9 @@ class GenvisSession(InstanceSession):
     def _advance(self) -> list[FrameResult]:
         return self._flush() if len(self._waiting) == self.clips.stride else []
 
-    def _flush(self) -> list[FrameResult]:
-        """Segment the frames that wait for their clip to be complete as a shorter clip."""
+    def _segment(self) -> None:
         if not self._waiting:
-            return []
+            return
         prediction = self._predict()
         self._waiting = []
         scores = class_probabilities(prediction.class_logits)
@@ -68,10 +67,8 @@ class GenvisSession(InstanceSession):
             self._tracks = InstanceTracks(self._frame_size, len(scores))
         self._class_scores = torch.maximum(self._class_scores, scores)
         present = (self._class_scores.amax(1) >= self.mask_threshold).nonzero().flatten()
-        first = self._tracks.num_frames
         for mask_logits in prediction.mask_logits[present].unbind(1):
             self._tracks.add_frame(present, mask_logits)
-        return self._frame_results(first)
 
     def _predict(self) -> ClipPrediction:
         """Look at the frames that wait, and once more at those that overlap."""

@@ -17,8 +17,8 @@ from univs.tracking.session import Session, check_frame
 class InstanceSession(Session):
     """Video instance segmentation of one video by object queries.
 
-    Subclasses say in ``_flush`` what becomes of frames that wait, and when there are enough of
-    them. They set ``_tracks`` and ``_class_scores`` before :meth:`finish` needs them.
+    Subclasses say in ``_segment`` what becomes of frames that wait, and in ``_advance`` when there
+    are enough of them. They set ``_tracks`` and ``_class_scores``.
     """
 
     def __init__(
@@ -79,13 +79,30 @@ class InstanceSession(Session):
     def _advance(self) -> list[FrameResult]:
         """Look at the frames that wait, one more than before."""
 
+    @abstractmethod
+    def _segment(self) -> None:
+        """Make masks of the frames that wait, which may be none."""
+
+    def _flush(self) -> list[FrameResult]:
+        """Segment the frames that wait as a shorter clip."""
+        first = self._num_segmented
+        self._segment()
+        return [
+            self._tracks.frame_result(index, self._class_scores)
+            for index in range(first, self._num_segmented)
+        ]
+
+    @property
+    def _num_segmented(self) -> int:
+        return 0 if self._tracks is None else self._tracks.num_frames
+
     def finish(self) -> VideoResult:
         """The tracks of the whole video, best first; frames that still wait are flushed.
 
         Raises:
             ValueError: no frame was given.
         """
-        self._flush()
+        self._segment()
         if self._tracks is None:
             raise ValueError("the video has no frames: push at least one before finish()")
         return self._tracks.video_result(
@@ -93,13 +110,6 @@ class InstanceSession(Session):
             max_tracks=self.max_tracks,
             one_category_per_track=self.one_category_per_track,
         )
-
-    def _frame_results(self, first: int) -> list[FrameResult]:
-        """Results of all frames that have masks, from frame ``first`` on."""
-        return [
-            self._tracks.frame_result(index, self._class_scores)
-            for index in range(first, self._tracks.num_frames)
-        ]
 
 
 def class_probabilities(class_logits: Tensor) -> Tensor:

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from univs.modeling.postprocessing import mask_confidence
 from univs.structures import FrameResult, Rle, Segment, Track, VideoResult, encode_masks
-from univs.structures.mask_rle import rle_is_empty
+from univs.structures.mask_log import MaskLog
 from univs.tracking.frame_size import FrameSize
-from univs.tracking.mask_log import MaskLog
 
 _MASKS_AT_ONCE = 16  # resized to the original size; bounds the memory that many queries take
 
@@ -17,7 +16,7 @@ _MASKS_AT_ONCE = 16  # resized to the original size; bounds the memory that many
 class InstanceTracks:
     """What is known of the Q queries of a video, each of which stands for one object throughout.
 
-    What grows with the video is the run-length masks only.
+    Its masks are in a log, so that memory does not grow with the video.
     """
 
     def __init__(self, frame_size: FrameSize, num_queries: int) -> None:
@@ -27,7 +26,7 @@ class InstanceTracks:
             num_queries: Q.
         """
         self._frame_size = frame_size
-        self._masks = MaskLog()  # by query; none empty
+        self._masks = MaskLog()  # by query
         # Probabilities inside of the masks of each query, summed over the video, and their areas.
         self._inside = torch.zeros(num_queries, dtype=torch.float64)
         self._area = torch.zeros(num_queries, dtype=torch.float64)
@@ -63,8 +62,7 @@ class InstanceTracks:
             self._area[chosen] += area.cpu()
             is_inside = self._frame_size.to_original(at_input_size) > 0
             rles = encode_masks(is_inside.cpu().numpy())
-            found = zip(chosen.tolist(), rles, strict=True)
-            masks.update((query, rle) for query, rle in found if not rle_is_empty(rle))
+            masks.update(zip(chosen.tolist(), rles, strict=True))
         self._masks.append(masks)
 
     def frame_result(self, index: int, class_scores: Tensor) -> FrameResult:
@@ -96,7 +94,6 @@ class InstanceTracks:
         """
         mask_scores, tracks = self.mask_scores.tolist(), []
         pairs = best_pairs(class_scores, max_tracks, one_category_per_track=one_category_per_track)
-        masks = self._masks.segmentations({query for query, _, _ in pairs})
         for query, category, score in pairs:
             tracks.append(
                 Track(
@@ -104,7 +101,7 @@ class InstanceTracks:
                     size=self._frame_size.original,
                     category=category,
                     score=score * mask_scores[query],
-                    segmentations=masks[query],
+                    segmentations=self._masks.track(query),
                 )
             )
         tracks.sort(key=lambda track: -track.score)

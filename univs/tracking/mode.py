@@ -1,7 +1,6 @@
 """Online, semi-online, offline: how much of a video is seen before a result is given.
 
-The keys ``TEST.MODE``, ``TEST.CLIP_LENGTH`` and ``MODEL.GENVIS.CLIP_STRIDE`` (GenVIS) or
-``TEST.CLIP_STRIDE`` (UniVS) say it.
+The keys ``TEST.MODE``, ``TEST.CLIP_LENGTH`` and ``TEST.CLIP_STRIDE`` say it.
 """
 
 from __future__ import annotations
@@ -10,13 +9,22 @@ from dataclasses import dataclass
 
 MODES = ("online", "semi-online", "offline")
 
-# By MODEL.META_ARCHITECTURE. The clips of other systems have keys of their own.
+# By MODEL.META_ARCHITECTURE.
 _MODES_OF = {
     "Genvis": MODES,
     "Vita": ("offline",),
     "VideoMaskFormer": ("online", "semi-online"),
-    "UniVS_Prompt": ("online", "semi-online"),
-    "UniVS_Prompt_LongVideo": ("online", "semi-online"),
+    "TarViS": ("semi-online", "offline"),
+    "UniVS_Prompt": MODES,
+    "UniVS_Prompt_LongVideo": MODES,
+}
+# Why it has no other modes, and what to do instead.
+_WHY = {
+    "Vita": "it looks at all frames before it answers; GenVIS answers clip by clip",
+    "VideoMaskFormer": "it looks at clips of a fixed length; to show it the whole video at once "
+    "set TEST.CLIP_LENGTH to the number of frames",
+    "TarViS": "it joins clips by the frames that they share; the shortest are --mode semi-online "
+    "--clip-length 2 --stride 1",
 }
 
 
@@ -26,7 +34,7 @@ class Clips:
 
     Attributes:
         length: frames that the network looks at together.
-        stride: how many of them are new; it saw the others before. Results wait for that many.
+        stride: frames from the beginning of a clip to that of the next.
     """
 
     length: int
@@ -34,16 +42,18 @@ class Clips:
 
 
 def is_offline(cfg) -> bool:
-    """Whether the whole video is looked at together."""
+    """Whether results wait for the end of the video."""
     return cfg.TEST.MODE == "offline"
 
 
-def clips_of(cfg, trained_length: int) -> Clips:
-    """The clips of a video that is not segmented offline.
+def clips_of(cfg, trained_length: int, published_stride: int | None = None) -> Clips:
+    """The clips that a video is cut into.
 
     Args:
         cfg: config.
         trained_length: frames of a clip where the config leaves it open.
+        published_stride: stride where the config leaves it open, if clips are as long; default: the
+            length of a clip, so that clips do not overlap.
 
     Raises:
         ValueError: the keys contradict one another.
@@ -56,12 +66,13 @@ def clips_of(cfg, trained_length: int) -> Clips:
             "a semi-online model looks at several frames at a time: set TEST.CLIP_LENGTH "
             "(--clip-length) to 2 or more"
         )
-    stride = cfg.MODEL.GENVIS.CLIP_STRIDE or length
+    asked = cfg.TEST.CLIP_STRIDE if mode == "semi-online" else 0
+    stride = asked or min(published_stride or length, length)
     if not 1 <= stride <= length:
         raise ValueError(
-            f"clips of {length} frames (TEST.CLIP_LENGTH) of which {stride} are new "
-            "(MODEL.GENVIS.CLIP_STRIDE) do not exist: give at least one frame, and as many or "
-            "fewer new ones"
+            f"clips of {length} frames (TEST.CLIP_LENGTH, --clip-length), each {stride} after the "
+            "one before (TEST.CLIP_STRIDE, --stride), leave out frames or do not exist: give a "
+            "length of 1 or more, and a stride from 1 to the length"
         )
     return Clips(length, stride)
 
@@ -78,9 +89,12 @@ def check_mode(cfg) -> None:
         raise ValueError(f"TEST.MODE is {mode!r}: choose one of {', '.join(MODES)}")
     available = _MODES_OF.get(system, ())
     if mode and mode not in available:
-        remedy = f"it is {' or '.join(available)}" if available else "its config says how it works"
+        remedy = "leave out the mode"
+        if available:
+            remedy = f"it is {' or '.join(available)}, because {_WHY[system]}"
         raise ValueError(f"a {system} model cannot be {mode}: {remedy}")
-    if cfg.MODEL.GENVIS.CLIP_STRIDE and system != "Genvis" and not system.startswith("UniVS"):
+    is_cut = mode == "semi-online" and system == "VideoMaskFormer"
+    if is_cut and cfg.TEST.CLIP_STRIDE not in (0, cfg.TEST.CLIP_LENGTH):
         raise ValueError(f"clips of a {system} model cannot overlap: leave out --stride")
 
 
@@ -98,12 +112,7 @@ def mode_options(
     """
     if mode != "semi-online" and (clip_length is not None or stride is not None):
         raise ValueError("--clip-length and --stride are those of --mode semi-online: add it")
-    keys = {
-        "TEST.MODE": mode,
-        "TEST.CLIP_LENGTH": clip_length,
-        "MODEL.GENVIS.CLIP_STRIDE": stride,
-        "TEST.CLIP_STRIDE": stride,  # of UniVS
-    }
+    keys = {"TEST.MODE": mode, "TEST.CLIP_LENGTH": clip_length, "TEST.CLIP_STRIDE": stride}
     return [word for pair in keys.items() if pair[1] is not None for word in pair]
 
 

@@ -12,13 +12,13 @@ from univs.structures import (
     FrameResult,
     MaskTarget,
     PointTarget,
-    Rle,
     Segment,
     Target,
     Track,
     VideoResult,
     encode_masks,
 )
+from univs.structures.mask_log import MaskLog
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.tarvis_exemplars import (
     GivenObject,
@@ -48,8 +48,7 @@ class ObjectTask(Task):
         self.first_frames: dict[int, int] = {}
         self.lost: list[list[int]] = []  # ids of the objects that vanished, by clip
         self.frame_size: FrameSize | None = None
-        self.masks: dict[int, dict[int, Rle]] = {}  # by frame, then by object
-        self._num_final = 0
+        self.masks = MaskLog()  # of final frames, by object
 
     def add_target(self, target: MaskTarget | PointTarget) -> None:
         """Give an object. Its frame must not have been segmented yet.
@@ -95,7 +94,7 @@ class ObjectTask(Task):
 
     @property
     def num_final(self) -> int:
-        return self._num_final
+        return len(self.masks)
 
     @property
     def latency(self) -> int:
@@ -112,7 +111,7 @@ class ObjectTask(Task):
 
     def pass_over(self, stop: int) -> None:
         self._pause()
-        self._num_final = max(self._num_final, stop)
+        self._skip_to(stop)
 
     def proceed(self) -> None:
         self.keep(self.stitcher.proceed())
@@ -150,33 +149,34 @@ class ObjectTask(Task):
     def keep(self, frames: list[list[FrameMasks]]) -> None:
         """Restore the masks of final frames to the size of the video, as run lengths."""
         for layers in frames:
-            if layers[0].frame < self._num_final:
+            if layers[0].frame < len(self.masks):
                 continue  # a new sequence of clips begins with frames of the one before
-            self._num_final = layers[0].frame + 1
+            self._skip_to(layers[0].frame)
             masks = layered_masks(layers, self.frame_size)
-            ids, disjoint = list(masks), without_later(np.array([*masks.values()]))
-            if ids:
-                self.masks[layers[0].frame] = dict(zip(ids, encode_masks(disjoint), strict=True))
+            rles = encode_masks(without_later(np.array([*masks.values()]))) if masks else []
+            self.masks.append(dict(zip(masks, rles, strict=True)))
+
+    def _skip_to(self, frame: int) -> None:
+        """Nothing is visible in the frames before this one of which there are no masks."""
+        while len(self.masks) < frame:
+            self.masks.append({})
 
     def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
         segments = [
-            Segment(track_id=object_id, rle=rle)
-            for object_id, rle in self.masks.get(frame, {}).items()
+            Segment(track_id=object_id, rle=rle) for object_id, rle in self.masks[frame].items()
         ]
         return FrameResult(frame_index=frame, size=size, segments=segments)
 
     def finish(self, num_frames: int, size: tuple[int, int]) -> VideoResult:
         """One track for each object, under the id of its target; masks do not overlap."""
         self.keep(self.stitcher.finish())
-        self._num_final = num_frames
+        self._skip_to(num_frames)
         tracks = [
             Track(
                 id=target_id,
                 target_id=target_id,
                 size=size,
-                segmentations=[
-                    self.masks.get(frame, {}).get(target_id) for frame in range(num_frames)
-                ],
+                segmentations=self.masks.track(target_id),
             )
             for target_id in sorted(self.first_frames)
         ]

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from univs.modeling.meta_arch.tarvis import TarViS
-from univs.structures import FrameResult, Segment, VideoResult, encode_masks
+from univs.structures import FrameResult, Segment, Track, VideoResult, encode_masks
+from univs.structures.mask_log import MaskLog
 from univs.structures.mask_rle import decode_masks
+from univs.tracking.compressed_maps import CompressedMaps
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.tarvis_stitching import SemanticStitcher
 from univs.tracking.tarvis_tasks import CategoryTask, EncodedClip, Task
@@ -37,7 +39,7 @@ class PanopticTask(CategoryTask):
         super().__init__(vocabulary, **stitching)
         self.thing_classes = sorted(set(thing_classes))
         self.semantic_stitcher = SemanticStitcher(overlap=self.stitcher.overlap)
-        self.stuff_maps: list[np.ndarray] = []  # by frame
+        self.stuff_maps = CompressedMaps()  # by frame
         self.num_classes = 0
 
     def add(self, model: TarViS, clip: EncodedClip) -> None:
@@ -79,8 +81,24 @@ class PanopticTask(CategoryTask):
         """Tracks of things and of stuff, which together cover every pixel once, and class maps."""
         self.keep(self.stitcher.finish())
         self.keep_stuff(self.semantic_stitcher.finish())
-        frames = [self.frame_result(frame, size) for frame in range(num_frames)]
-        return VideoResult.from_frames(frames, size)
+        masks, label_maps = MaskLog(), CompressedMaps()
+        classes: dict[int, tuple[int | None, float]] = {}  # and scores, by track
+        for frame in range(num_frames):
+            result = self.frame_result(frame, size)
+            masks.append({segment.track_id: segment.rle for segment in result.segments})
+            label_maps.append(result.label_map)
+            classes.update((x.track_id, (x.category, x.score)) for x in result.segments)
+        tracks = [
+            Track(
+                id=track_id,
+                size=size,
+                category=category,
+                score=score,
+                segmentations=masks.track(track_id),
+            )
+            for track_id, (category, score) in classes.items()
+        ]
+        return VideoResult(num_frames=num_frames, size=size, tracks=tracks, label_maps=label_maps)
 
     def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
         things, labels = self.things(self.masks[frame]), self.stuff_maps[frame].copy()
@@ -118,7 +136,7 @@ class SemanticTask(Task):
         self.vocabulary = vocabulary
         self.stitcher = SemanticStitcher(overlap=overlap)
         self.frame_size: FrameSize | None = None
-        self.label_maps: list[np.ndarray] = []  # by frame
+        self.label_maps = CompressedMaps()  # by frame
 
     def begins_at(self) -> int:
         return 0
@@ -134,7 +152,8 @@ class SemanticTask(Task):
 
     def keep(self, frames: list[Tensor]) -> None:
         """Turn the class logits ``(K, h, w)`` of final frames into maps of classes."""
-        self.label_maps += [best_classes(self.frame_size, logits) for logits in frames]
+        for logits in frames:
+            self.label_maps.append(best_classes(self.frame_size, logits))
 
     def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
         return FrameResult(
@@ -144,9 +163,7 @@ class SemanticTask(Task):
     def finish(self, num_frames: int, size: tuple[int, int]) -> VideoResult:
         """Class maps only; there are no tracks."""
         self.keep(self.stitcher.finish())
-        return VideoResult(
-            num_frames=num_frames, size=size, tracks=[], label_maps=list(self.label_maps)
-        )
+        return VideoResult(num_frames=num_frames, size=size, tracks=[], label_maps=self.label_maps)
 
 
 def best_classes(size: FrameSize, logits: Tensor) -> np.ndarray:

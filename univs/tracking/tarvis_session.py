@@ -12,6 +12,8 @@ from univs.config.tarvis import thing_classes_of, vocabulary_named, vocabulary_o
 from univs.data.catalog import class_table, domains
 from univs.modeling.meta_arch.tarvis import TarViS
 from univs.structures import FrameResult, Target, VideoResult
+from univs.tracking.mode import is_offline
+from univs.tracking.offline_session import OfflineSession
 from univs.tracking.session import Session
 from univs.tracking.tarvis_mixed_session import MixedSession
 from univs.tracking.tarvis_objects import ObjectTask
@@ -30,7 +32,7 @@ def open_session(
     task: str | None = None,
     vocabulary: str | None = None,
     one_category_per_track: bool = True,
-) -> TarVisSession:
+) -> TarVisSession | OfflineSession:
     """Begin a video.
 
     Args:
@@ -48,7 +50,8 @@ def open_session(
     """
     task = task or default_task(cfg)
     vocabularies = {task: _vocabulary_for(cfg, task, vocabulary)}
-    return TarVisSession(_mixed_session(model, cfg, vocabularies, one_category_per_track))
+    session = TarVisSession(_mixed_session(model, cfg, vocabularies, one_category_per_track))
+    return OfflineSession(session) if is_offline(cfg) else session
 
 
 def open_mixed_session(
@@ -69,8 +72,11 @@ def open_mixed_session(
         one_category_per_track: see :class:`~univs.tracking.tarvis_tasks.InstanceTask`.
 
     Raises:
-        ValueError: there is no task, one is listed twice, or TarViS does not do it.
+        ValueError: there is no task, one is listed twice, or TarViS does not do it; or results are
+            to wait for the end of the video.
     """
+    if is_offline(cfg):
+        raise ValueError("several tasks at once cannot be offline: leave out the mode")
     if not tasks or len(set(tasks)) < len(tasks):
         raise ValueError(
             f"give one or more of {', '.join(TARVIS_TASKS)}, each once, not {list(tasks)}"
@@ -155,28 +161,37 @@ def _mixed_session(
     model: TarViS, cfg: CfgNode, vocabularies: Mapping[str, str], one_category_per_track: bool
 ) -> MixedSession:
     """A session of the tasks that are the keys of ``vocabularies``."""
+    length, overlap = cfg.TEST.CLIP_LENGTH, overlap_of(cfg)
     return MixedSession(
         model,
         {
-            task: _task_maker(cfg, task, vocabulary, one_category_per_track)
+            task: _task_maker(cfg, task, vocabulary, overlap, one_category_per_track)
             for task, vocabulary in vocabularies.items()
         },
         class_names={
             task: class_names_of(cfg, vocabulary) for task, vocabulary in vocabularies.items()
         },
-        clip_length=cfg.TEST.CLIP_LENGTH,
-        overlap=cfg.MODEL.TARVIS.TEST.FRAME_OVERLAP,
+        clip_length=length,
+        overlap=overlap,
         min_size=cfg.INPUT.MIN_SIZE_TEST,
         max_size=cfg.INPUT.MAX_SIZE_TEST,
     )
 
 
+def overlap_of(cfg: CfgNode) -> int:
+    """Frames that a clip shares with the one before."""
+    length, published = cfg.TEST.CLIP_LENGTH, cfg.MODEL.TARVIS.TEST.FRAME_OVERLAP
+    if cfg.TEST.MODE != "semi-online":
+        return published
+    stride = cfg.TEST.CLIP_STRIDE
+    return length - stride if stride else min(published, length // 2)
+
+
 def _task_maker(
-    cfg: CfgNode, task: str, vocabulary: str, one_category_per_track: bool
+    cfg: CfgNode, task: str, vocabulary: str, overlap: int, one_category_per_track: bool
 ) -> Callable[[], Task]:
     """What makes a new task."""
     options, published = cfg.MODEL.TARVIS.TEST, cfg.MODEL.TARVIS.PUBLISHED_BEHAVIOUR
-    overlap = options.FRAME_OVERLAP
     if task in _FOLLOWING:
         return lambda: ObjectTask(overlap=overlap, published=published)
     if task == "vss":

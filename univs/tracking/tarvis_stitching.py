@@ -23,7 +23,8 @@ def check_overlap(clip_length: int, overlap: int) -> None:
     if not 1 <= overlap <= clip_length // 2:
         raise ValueError(
             f"clips of {clip_length} frames cannot share {overlap}: set MODEL.TARVIS.TEST."
-            f"FRAME_OVERLAP to 1 or more and to at most half of TEST.CLIP_LENGTH"
+            "FRAME_OVERLAP to 1 or more and to at most half of TEST.CLIP_LENGTH; --stride, if it "
+            "is given, must be less than --clip-length, and at least half of it"
         )
 
 

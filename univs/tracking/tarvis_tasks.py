@@ -13,12 +13,12 @@ from univs.modeling.meta_arch.tarvis import TarViS
 from univs.modeling.pixel_decoder import PixelFeatures
 from univs.structures import (
     FrameResult,
-    Rle,
     Segment,
     Track,
     VideoResult,
     encode_masks,
 )
+from univs.structures.mask_log import MaskLog
 from univs.structures.mask_rle import decode_masks
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.tarvis_stitching import FrameMasks, TrackStitcher
@@ -114,7 +114,7 @@ class CategoryTask(Task):
             keep_earlier=published,
         )
         self.frame_size: FrameSize | None = None
-        self.masks: dict[int, dict[int, Rle]] = {}  # by frame, then by track
+        self.masks = MaskLog()  # of final frames, by track
         self._scores: dict[int, Tensor] | None = None  # as of the last clip
 
     def begins_at(self) -> int:
@@ -140,7 +140,7 @@ class CategoryTask(Task):
         for frame in frames:
             masks = self.frame_size.restore(frame.mask_logits) > 0
             rles = encode_masks(masks.cpu().numpy())
-            self.masks[frame.frame] = dict(zip(frame.ids, rles, strict=True))
+            self.masks.append(dict(zip(frame.ids, rles, strict=True)))
 
     def scores(self) -> dict[int, Tensor]:
         """Probabilities ``(1 + K,)`` of the classes of each track, background first, by id."""
@@ -187,24 +187,24 @@ class InstanceTask(CategoryTask):
         """The best tracks; those of one class do not overlap: the better one keeps the pixels."""
         self.keep(self.stitcher.finish())
         pairs = best_pairs(self.scores(), self.max_tracks, self.one_category_per_track)
+        categories = np.array([category for _, category, _ in pairs], dtype=int)
+        disjoint = MaskLog()  # by pair
+        for of_frame in self.masks:
+            masks = decode_masks([of_frame.get(track_id) for track_id, _, _ in pairs], size)
+            for category in np.unique(categories):
+                same = np.flatnonzero(categories == category)
+                masks[same] = without_better(masks[same])
+            disjoint.append(dict(enumerate(encode_masks(masks))))
         tracks = [
             Track(
                 id=track_id if self.one_category_per_track else index + 1,
                 size=size,
                 category=category,
                 score=score,
+                segmentations=disjoint.track(index),
             )
             for index, (track_id, category, score) in enumerate(pairs)
         ]
-        for frame in range(num_frames):
-            of_frame = self.masks.get(frame, {})
-            masks = decode_masks([of_frame.get(track_id) for track_id, _, _ in pairs], size)
-            categories = np.array([category for _, category, _ in pairs], dtype=int)
-            for category in np.unique(categories):
-                same = np.flatnonzero(categories == category)
-                masks[same] = without_better(masks[same])
-            for track, rle in zip(tracks, encode_masks(masks), strict=True):
-                track.append(rle)
         return VideoResult(num_frames=num_frames, size=size, tracks=tracks)
 
 

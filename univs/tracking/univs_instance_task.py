@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from univs.structures import FrameResult, Segment, Track, VideoResult
-from univs.tracking.mask_log import MaskLog
+from univs.structures.mask_log import MaskLog
 from univs.tracking.univs_entity_task import EntityTask
 from univs.tracking.univs_masks import visible_masks
 
@@ -73,7 +73,6 @@ class InstanceTask(EntityTask):
         if self.entities.num_ever:
             self._close_window()
             pairs = self._best_pairs(self._windows.mean())
-            masks = self._masks.segmentations({entity for entity, _, _ in pairs})
             for entity, category, score in pairs:
                 tracks.append(
                     Track(
@@ -81,7 +80,7 @@ class InstanceTask(EntityTask):
                         size=size,
                         category=category,
                         score=score,
-                        segmentations=masks[entity],
+                        segmentations=self._masks.track(entity),
                     )
                 )
         return VideoResult(num_frames=num_frames, size=size, tracks=tracks)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from univs.modeling.mask_statistics import quality_counts, quality_of
 from univs.structures import FrameResult, Rle, Segment, Track, VideoResult, encode_masks
+from univs.structures.mask_log import MaskLog
 from univs.tracking.univs_discovery import PanopticDiscovery
 from univs.tracking.univs_entity_task import EntityOptions, EntityTask
 from univs.tracking.univs_masks import owners_of_pixels
@@ -54,7 +55,7 @@ class PanopticTask(EntityTask):
         self.segments: dict[int, _PanopticSegment] = {}  # by id
         self._id_of_thing: dict[int, int] = {}  # by entity
         self._id_of_stuff: dict[int, int] = {}  # by class
-        self._masks: list[dict[int, Rle]] = []  # by frame, then by segment
+        self._masks = MaskLog()  # by segment
 
     def latency(self, clip_length: int) -> int:
         if not self.options.published:
@@ -101,7 +102,7 @@ class PanopticTask(EntityTask):
                     size=size,
                     category=segment.category,
                     score=segment.score,
-                    segmentations=[frame.get(segment_id) for frame in self._masks],
+                    segmentations=self._masks.track(segment_id),
                 )
             )
         return VideoResult(num_frames=num_frames, size=size, tracks=tracks)
@@ -110,7 +111,8 @@ class PanopticTask(EntityTask):
         """Make results of a window: who owns which pixels of some frames, which may be none."""
         self._num_final = max(self._num_final, frames.stop)
         if not frames or not len(self.entities):
-            self._masks += [{} for _ in frames]
+            for _ in frames:
+                self._masks.append({})
             return
         scores, categories = self.entities.scores.max(1)
         is_thing = torch.isin(categories, self.thing_classes.to(categories.device))
@@ -136,7 +138,8 @@ class PanopticTask(EntityTask):
             entity = self.entities.ids[row]
             if visible[row] >= self.least_visible / (2 if entity in self._id_of_thing else 1):
                 ids[row] = self._thing_id(entity, category, score)
-        self._masks += [masks_of_id_map(ids[owner.numpy()]) for owner in owners]
+        for owner in owners:
+            self._masks.append(masks_of_id_map(ids[owner.numpy()]))
 
     def _logits(self, frame: int) -> Tensor:
         """Mask logits ``(N, H, W)`` of a frame at its original size."""

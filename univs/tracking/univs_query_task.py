@@ -6,17 +6,17 @@ clips that have a frame, and classes over all clips.
 
 from __future__ import annotations
 
-from array import array
-
+import numpy as np
 import torch
 from torch import Tensor
 
 from univs.modeling.mask_statistics import quality_counts, quality_of
 from univs.modeling.meta_arch.univs import PromptedClipPrediction, UnivsBase
 from univs.structures import FrameResult, Segment, Track, VideoResult
+from univs.structures.mask_log import MaskLog
+from univs.structures.spooled_blocks import SpooledBlocks
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.instance_tracks import best_pairs
-from univs.tracking.mask_log import MaskLog
 from univs.tracking.univs_frames import UnivsClip
 from univs.tracking.univs_masks import visible_masks
 from univs.tracking.univs_matching import cosine_similarity, match
@@ -63,7 +63,7 @@ class QueryTask(UnivsTask):
         self._sums: dict[int, Tensor] = {}  # N h w by frame, of mask logits that are not final
         self._num_masks: dict[int, int] = {}  # in each sum
         self._masks = MaskLog()  # of final frames, by query
-        self._quality_counts = array("q")  # 2 N for each final frame, one after another
+        self._quality_counts = SpooledBlocks()  # of each final frame, int64 (2, N)
 
     @property
     def num_final(self) -> int:
@@ -119,7 +119,6 @@ class QueryTask(UnivsTask):
         most = min(self.max_tracks, max(num_likely, _LEAST_RESULTS))
         rows = scores.amax(1).topk(min(self.max_tracks, len(scores))).indices
         pairs = best_pairs(scores[rows], most, one_category_per_track=self.one_category_per_track)
-        masks = self._masks.segmentations(rows.tolist())
         tracks = []
         for index, category, score in pairs:
             row = int(rows[index])
@@ -129,7 +128,7 @@ class QueryTask(UnivsTask):
                     size=size,
                     category=category,
                     score=score * factors[row],
-                    segmentations=masks[row],
+                    segmentations=self._masks.track(row),
                 )
             )
         tracks.sort(key=lambda track: -track.score)
@@ -150,15 +149,16 @@ class QueryTask(UnivsTask):
     def _mask_factors(self, num_frames: int) -> Tensor:
         """What class scores are multiplied by, the quality of the masks of each query: ``(N,)``."""
         step = max(num_frames // _MEASURED_FRAMES, 1)
-        counts = torch.tensor(self._quality_counts).view(-1, 2, len(self._class_logits))
-        return quality_of(counts[::step].sum(0)).clamp(min=_LEAST_QUALITY)
+        counts = [
+            np.frombuffer(self._quality_counts[frame], dtype=np.int64).reshape(2, -1)
+            for frame in range(0, num_frames, step)
+        ]
+        return quality_of(torch.from_numpy(sum(counts))).clamp(min=_LEAST_QUALITY)
 
     def _emit(self, stop: int) -> None:
         """Turn the sums of the frames before ``stop`` into masks."""
         for frame in range(len(self._masks), stop):
             logits = self._sums.pop(frame) / self._num_masks.pop(frame)
             counts = quality_counts(self._size.upsample(logits))
-            # Not as tensors: one small block of memory per frame would keep the allocator from
-            # using the large ones between them again.
-            self._quality_counts.extend(counts.flatten().tolist())
+            self._quality_counts.append(counts.cpu().numpy().tobytes())
             self._masks.append(visible_masks(logits, self._size))

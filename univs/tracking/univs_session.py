@@ -12,6 +12,8 @@ import torch
 from detectron2.config import CfgNode
 from univs.modeling.meta_arch.univs import UnivsBase
 from univs.structures import FrameResult, Target, TextTarget, Track, VideoResult
+from univs.tracking.mode import is_offline
+from univs.tracking.offline_session import OfflineSession
 from univs.tracking.session import CATEGORY_TASKS, TASKS, Session, check_frame
 from univs.tracking.univs_expressions import ExpressionTask
 from univs.tracking.univs_frames import UnivsFrames
@@ -116,9 +118,10 @@ class UnivsSession(Session):
     def remove(self, target_id: int) -> None:
         """Stop following a target; see :meth:`~univs.tracking.session.Session.remove`."""
         self._check_running()
-        self._follower_of(target_id).remove_target(target_id)
+        task = self._follower_of(target_id)
+        task.remove_target(target_id)
         for track_id in (target_id, TARGET_ID_OFFSET + target_id):
-            self._states.forget(track_id)
+            self._states.forget(track_id, task.num_final)
 
     def _push(self, frame: np.ndarray) -> list[FrameResult]:
         """Give the next frame; see :meth:`~univs.tracking.session.Session.push`.
@@ -235,7 +238,7 @@ def open_session(
     task: str | None = None,
     vocabulary: str | None = None,
     one_category_per_track: bool = True,
-) -> UnivsSession:
+) -> UnivsSession | OfflineSession:
     """Begin a video.
 
     Args:
@@ -271,7 +274,7 @@ def open_session(
         new_category_task = category_task(cfg, task, vocabulary, one_category_per_track)
     elif task == "pvos" and vocabulary is not None:
         stuff = StuffClasses(concepts.rows(vocabulary), stuff_classes_of(vocabulary))
-    return UnivsSession(
+    session = UnivsSession(
         partial(UnivsFrames, model, **clip_options(cfg, task)),
         new_category_task=new_category_task,
         new_object_task=lambda: ObjectTask(
@@ -285,6 +288,7 @@ def open_session(
         ),
         class_names=class_names_of(cfg, concepts, vocabulary),
     )
+    return OfflineSession(session) if is_offline(cfg) else session
 
 
 def _begins_before(task: UnivsTask, frame: int) -> bool:

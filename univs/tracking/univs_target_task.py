@@ -12,13 +12,13 @@ from univs.modeling.prompts.prompt_memory import PromptMemory
 from univs.structures import (
     FrameResult,
     MaskTarget,
-    Rle,
     Segment,
     Target,
     Track,
     VideoResult,
     encode_masks,
 )
+from univs.structures.mask_log import MaskLog
 from univs.tracking.frame_size import FrameSize
 from univs.tracking.univs_frames import UnivsClip
 from univs.tracking.univs_prompts import check_fits, is_visible
@@ -30,7 +30,7 @@ class FollowedTargets(TargetTask):
     """Follows targets clip by clip; subclasses say how a clip is segmented.
 
     What is kept of the video are the states of the targets in the frames of the latest clip, the
-    prompts of the latest frames, and the run lengths of final masks.
+    prompts of the latest frames, and a log of final masks.
 
     Attributes:
         given: what says where the targets are that are followed, by id: the first as it was given,
@@ -67,8 +67,7 @@ class FollowedTargets(TargetTask):
         self._known_ids: set[int] = set()  # also of targets that were removed
         self._categories: dict[int, int | None] = {}
         self._size: FrameSize | None = None
-        self._masks: dict[int, dict[int, Rle]] = {}  # of final frames: by frame, then by id
-        self._num_final = 0
+        self._masks = MaskLog()  # of final frames, by id
 
     @abstractmethod
     def accept(self, target: Target) -> None:
@@ -198,12 +197,14 @@ class FollowedTargets(TargetTask):
 
     @property
     def num_final(self) -> int:
-        return self._num_final
+        return len(self._masks)
 
     def frame_result(self, frame: int, size: tuple[int, int]) -> FrameResult:
+        # Frames before the first target are in no clip of this task.
+        masks = self._masks[frame] if frame < len(self._masks) else {}
         segments = [
             Segment(track_id=target_id, rle=rle, category=self._categories[target_id])
-            for target_id, rle in self._masks.get(frame, {}).items()
+            for target_id, rle in masks.items()
         ]
         return FrameResult(frame_index=frame, size=size, segments=segments)
 
@@ -216,9 +217,7 @@ class FollowedTargets(TargetTask):
                 target_id=target_id,
                 category=self._categories[target_id],
                 size=size,
-                segmentations=[
-                    self._masks.get(frame, {}).get(target_id) for frame in range(num_frames)
-                ],
+                segmentations=self._masks.track(target_id),
             )
             for target_id in sorted(self._known_ids)
         ]
@@ -226,15 +225,12 @@ class FollowedTargets(TargetTask):
 
     def _finalise(self, stop: int) -> None:
         """Keep the masks of all frames before ``stop`` as run lengths."""
-        if self.states is not None:
-            frames = self.states.frames
-            for frame in range(max(self._num_final, frames.start), min(stop, frames.stop)):
+        for frame in range(len(self._masks), stop):
+            masks = {}
+            if self.states is not None and frame in self.states.frames:
                 masks = self._final_masks(frame)
-                visible = {target_id: mask for target_id, mask in masks.items() if mask.any()}
-                if visible:
-                    rles = encode_masks(np.stack([*visible.values()]))
-                    self._masks[frame] = dict(zip(visible, rles, strict=True))
-        self._num_final = max(self._num_final, stop)
+            rles = encode_masks(np.stack([*masks.values()])) if masks else []
+            self._masks.append(dict(zip(masks, rles, strict=True)))
 
     def _final_masks(self, frame: int) -> dict[int, np.ndarray]:
         """Masks ``(H, W)`` bool of a frame at its original size, by id in ascending order."""

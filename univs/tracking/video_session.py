@@ -20,7 +20,7 @@ class VideoSession(InstanceSession):
     """Video instance segmentation of one video, clip by clip.
 
     Frames wait until a clip is complete; then all their results are final but for the scores, which
-    average over the video. What grows with the video is the run-length masks of the result only.
+    average over the video. Memory does not grow with the video.
     """
 
     def __init__(
@@ -53,10 +53,9 @@ class VideoSession(InstanceSession):
     def _advance(self) -> list[FrameResult]:
         return self._flush() if len(self._waiting) == self.clip_length else []
 
-    def _flush(self) -> list[FrameResult]:
-        """Segment the frames that wait for their clip to be complete as a shorter clip."""
+    def _segment(self) -> None:
         if not self._waiting:
-            return []
+            return
         prediction = self._tracker.update(self.model.predict_clip(self._waiting))
         self._waiting = []
         self._class_scores = self._tracker.class_scores
@@ -64,10 +63,8 @@ class VideoSession(InstanceSession):
             self._tracks = InstanceTracks(self._frame_size, len(prediction.queries))
         confidence = class_probabilities(prediction.class_logits).amax(1)  # Q
         present = (confidence >= self.mask_threshold).nonzero().flatten()
-        first = self._tracks.num_frames
         for mask_logits in prediction.mask_logits[present].unbind(1):
             self._tracks.add_frame(present, mask_logits)
-        return self._frame_results(first)
 
 
 def open_session(

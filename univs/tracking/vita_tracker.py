@@ -72,14 +72,10 @@ class VitaSession(InstanceSession):
             self._detect()
         return []
 
-    def _flush(self) -> list[FrameResult]:
-        """Take the frames so far for the whole video and segment it.
-
-        Returns:
-            the results of all frames; nothing if there are no frames or they were given before.
-        """
+    def _segment(self) -> None:
+        """Take the frames so far for the whole video."""
         if self.num_frames == 0 or self._tracks is not None:
-            return []
+            return
         if self._waiting:
             self._detect()
         objects = self.model.associate(torch.cat(self._tokens))
@@ -96,7 +92,6 @@ class VitaSession(InstanceSession):
         for features in self._mask_features():
             for mask_logits in torch.einsum("qc,tchw->tqhw", embeddings, features):
                 self._tracks.add_frame(queries, mask_logits)
-        return self._frame_results(0)
 
     def _detect(self) -> None:
         """Turn the frames that wait into tokens."""
