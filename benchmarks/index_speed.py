@@ -1,7 +1,7 @@
 """Time and memory of reading annotation files as large as those of real datasets.
 
-python benchmarks/index_speed.py                    # as large as YouTube-VIS 2021 and LVIS v1
-python benchmarks/index_speed.py --objects 100000   # that many objects in each
+python benchmarks/index_speed.py                  # as large as YouTube-VIS 2021 and LVIS v1
+python benchmarks/index_speed.py --masks 100000   # that many masks in each
 
 Writes a file in the form of YouTube-VIS and one in the form of LVIS, and reads each in a process of
 its own, whose peak memory is that of the reader. Masks of the former are uncompressed run lengths
@@ -123,17 +123,17 @@ def _write(path: Path, key: str, listed: list[dict], annotations: Iterator[str])
 
 
 def read(kind: str, path: Path, answers: multiprocessing.Queue) -> None:
-    """Read a file; answers seconds, peak memory in GB, and objects."""
-    start = time.perf_counter()
+    """Read a file; answers processor time in seconds, peak memory in MiB, and objects."""
+    start = time.process_time()
     if kind == "YouTube-VIS":
         records = read_youtube_vis(path, "images", dataset="large", domain="ytvis21")
     else:
         records = read_coco_instances(
             path, "images", dataset="large", domain="lvis", categories=None
         )
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     objects = sum(len(record.objects) for record in records)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     answers.put((seconds, peak, objects))
 
 
@@ -141,27 +141,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--objects", type=int, help="of each file (default: as in the real ones)")
+    parser.add_argument("--masks", type=int, help="of each file (default: as in the real ones)")
     options = parser.parse_args()
-    table = Table("form", "objects", "masks", "file, MB", "seconds", "peak memory, GB")
-    writers: dict[str, tuple[Callable[[Path, int], None], int]] = {
-        "YouTube-VIS": (write_youtube_vis, YOUTUBE_VIS_OBJECTS),
-        "LVIS": (write_lvis, LVIS_OBJECTS),
+    table = Table("form", "objects", "masks", "file, MB", "CPU, s", "peak, MiB")
+    writers: dict[str, tuple[Callable[[Path, int], None], int, int]] = {
+        "YouTube-VIS": (write_youtube_vis, YOUTUBE_VIS_OBJECTS, NUM_FRAMES),
+        "LVIS": (write_lvis, LVIS_OBJECTS, 1),
     }
     processes = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        for kind, (write, num_objects) in writers.items():
+        for kind, (write, num_objects, num_frames) in writers.items():
             path = Path(folder, "large.json")
-            write(path, options.objects or num_objects)
+            write(path, options.masks // num_frames if options.masks else num_objects)
             answers = processes.Queue()
             process = processes.Process(target=read, args=(kind, path, answers))
             process.start()
             seconds, peak, objects = answers.get()
             process.join()
-            count = objects * (NUM_FRAMES if kind == "YouTube-VIS" else 1)
             size = path.stat().st_size / 1e6
             table.add_row(
-                kind, f"{objects:,}", f"{count:,}", f"{size:,.0f}", f"{seconds:.1f}", f"{peak:.2f}"
+                kind,
+                f"{objects:,}",
+                f"{objects * num_frames:,}",
+                f"{size:,.0f}",
+                f"{seconds:.1f}",
+                f"{peak:,.0f}",
             )
     Console().print(table)
 

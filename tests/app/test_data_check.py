@@ -185,7 +185,7 @@ BROKEN = {
     ),
     "frame of another size": (
         "youtube_vis", smaller_frame, "size mismatch",
-        "mine/frames/clip/00001.jpg, video clip, frame 1".replace("video clip", "video 1"),
+        "mine/frames/clip/00001.jpg, video 1, frame 1",
         "the image is 10x20 (height x width), the annotations say 48x64", True,
     ),
     "mask of another size": (

@@ -9,8 +9,9 @@ import pytest
 from data.readers.miniatures import SIZE, box_mask, rle, write_frame, write_ids, write_json
 from PIL import Image
 
-from univs.data.catalog import DatasetEntry, Location
+from univs.data.catalog import DatasetEntry, Location, find_entry
 from univs.data.checking import check_dataset
+from univs.data.miniatures import write_miniatures
 
 
 def _entry(layout: str, **places) -> DatasetEntry:
@@ -266,6 +267,32 @@ def test_masks_of_another_size_and_damaged_ones(davis):
     path.write_bytes(b"no image")
     (problem,) = check_dataset(entry, root)[0].errors
     assert (problem.kind, problem.file) == ("unreadable mask", str(path))
+
+
+def test_wrong_masks_hide_no_other_fault(tmp_path):
+    """Readers of these layouts look into the masks, and stop at the first that is wrong."""
+    root = tmp_path / "datasets"
+    write_miniatures(root, ["vipseg", "kitti_step"])
+    masks, images = root / "VIPSeg" / "panomasks", root / "VIPSeg" / "imgs"
+    pictured = masks / "train_0001" / "00001.png"
+    with Image.open(pictured) as mask:
+        colored = mask.convert("RGB")
+    colored.save(pictured)
+    cut = [masks / "train_0000" / "00003.png", images / "train_0001" / "00002.jpg"]
+    for path in cut:
+        path.write_bytes(path.read_bytes()[:-100])
+    report, records = check_dataset(find_entry("vipseg_train", root), root)
+    assert not records
+    assert [(problem.kind, problem.file, problem.video) for problem in report.errors] == [
+        ("unreadable mask", str(cut[0]), "train_0000"),
+        ("wrong palette", str(pictured), "train_0001"),
+        ("unreadable frame", str(cut[1]), "train_0001"),
+    ]
+
+    grey = root / "kitti_step" / "panoptic_maps" / "train" / "0000" / "000001.png"
+    Image.new("L", (96, 64)).save(grey)
+    (problem,) = check_dataset(find_entry("kitti_step_train", root), root)[0].errors
+    assert (problem.kind, problem.file, problem.video) == ("wrong palette", str(grey), "0000")
 
 
 def test_missing_files_are_named(tmp_path):

@@ -17,13 +17,13 @@ from univs.data.checking_report import CheckReport, Problem
 from univs.data.file_check import wrong_frame
 from univs.data.frames import FrameError, ResizedFrames
 from univs.data.mask_source import IdMasks, MapEncoding, MaskError, read_id_map
-from univs.data.readers.folders import read_video_list
+from univs.data.readers.folders import list_folders, list_frames, read_video_list
 from univs.data.readers.json_file import AnnotationError
 from univs.data.record import DeferredRecord, VideoRecord
 
 #: Layouts whose json can be gone through without a reader.
 _JSON_LAYOUTS = {"ytvis", "univs_images", "coco_instance", "lvis", "objects365"}
-#: Layouts with a folder of masks whose pixels are object numbers.
+#: Layouts with a folder of masks for every video; whose pixels are object numbers, or classes too.
 _NUMBER_LAYOUTS = {
     "davis",
     "davis_binary",
@@ -34,6 +34,7 @@ _NUMBER_LAYOUTS = {
     "refytvos",
     "refdavis",
 }
+_CLASS_LAYOUTS = {"vipseg": MapEncoding.VALUE, "kitti_step": MapEncoding.STEP}
 _MOST_OBJECTS = 100  # in a mask of object numbers; more are the colours of a picture
 _MOST_DEFERRED = 10_000  # records that lie in a file each, and are all kept in memory here
 _CHUNK = 256  # files looked at between two calls of on_progress
@@ -72,15 +73,19 @@ def check_dataset(
         listed = check_json(location.annotations, report, expected and expected.ids)
     if layout in ("coco_panoptic", "mapillary"):
         check_panoptic_json(location.annotations, report)
-    if layout in _NUMBER_LAYOUTS:
-        _check_number_masks(location, report)
+    videos = (
+        _video_folders(location) if layout in _NUMBER_LAYOUTS or layout in _CLASS_LAYOUTS else []
+    )
+    if location.masks is not None:
+        _check_mask_files(location.masks, videos, _CLASS_LAYOUTS.get(layout), report)
     records = _records(entry, root, report)
     if records:
         _check_records(records, report)
-        _check_id_maps(records, report, skip=layout in _NUMBER_LAYOUTS)
+        _check_id_maps(records, report, skip=bool(videos))
         _check_annotated(records, report)
         _check_numbering(records, report)
-    frames = list(_frames_of_json(listed, location)) or list(_frames_of_records(records))
+    frames = [*_frames_of_json(listed, location)] or [*_frames_of_records(records)]
+    frames = frames or [*_frames_of_folders(videos, location)]  # what was wrong is in the report
     _check_frames(frames, report, decode=decode_frames, on_progress=on_progress)
     if entry.count is not None and records and len(records) != entry.count:
         message = f"it has {len(records)} videos or images; the official download has {entry.count}"
@@ -173,29 +178,43 @@ def _check_numbering(records: Sequence[VideoRecord], report: CheckReport) -> Non
 # Masks in images
 
 
-def _check_number_masks(location: Location, report: CheckReport) -> None:
-    """Check masks of object numbers without the reader, which stops at the first wrong one."""
-    root = Path(location.masks)
-    folders = (
-        read_video_list(location.videos)
-        if location.videos is not None
-        else sorted(path.name for path in root.iterdir() if path.is_dir())
-    )
-    paths = [path for name in folders for path in sorted((root / name).glob("*.png"))]
+def _video_folders(location: Location) -> list[str]:
+    """The videos of a split that has a folder for each."""
+    if location.videos is not None:
+        return read_video_list(location.videos)
+    return list_folders(location.masks or location.image_root)
+
+
+def _check_mask_files(
+    folder: str, videos: Sequence[str], encoding: MapEncoding | None, report: CheckReport
+) -> None:
+    """Check masks without the reader, which stops at the first wrong one.
+
+    Args:
+        folder: of the masks, with a folder for each video.
+        videos: the names of those.
+        encoding: of classes; None: pixels are object numbers.
+        report: problems are added to it.
+    """
+    paths = [path for name in videos for path in sorted(Path(folder, name).glob("*.png"))]
     report.counts["masks"] += len(paths)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for path, message in zip(paths, pool.map(_wrong_numbers, paths), strict=True):
-            if message is not None:
-                kind, text = message
+        found = pool.map(lambda path: _wrong_mask(path, encoding), paths)
+        for path, problem in zip(paths, found, strict=True):
+            if problem is not None:
+                kind, text = problem
                 report.problems.append(Problem(kind, text, str(path), path.parent.name))
 
 
-def _wrong_numbers(path: Path) -> tuple[str, str] | None:
+def _wrong_mask(path: Path, encoding: MapEncoding | None) -> tuple[str, str] | None:
+    """Kind and description of what is wrong with a mask."""
     try:
-        ids = read_id_map(path, MapEncoding.VALUE)
+        ids = read_id_map(path, encoding or MapEncoding.VALUE)
     except MaskError as error:
-        is_wrong_mode = "single value per pixel" in str(error)
+        is_wrong_mode = "is expected" in str(error)
         return ("wrong palette" if is_wrong_mode else "unreadable mask"), str(error)
+    if encoding is not None:
+        return None
     count = len(np.setdiff1d(np.unique(ids), (0, 255)))
     if count > _MOST_OBJECTS:
         return (
@@ -267,6 +286,12 @@ def _frames_of_records(records: Iterable[VideoRecord]) -> Iterator[_Frame]:
         for frame, name in enumerate(record.frames.names):
             if "#frame=" not in name:  # a frame inside a video file
                 yield name, record.video_id, frame, size
+
+
+def _frames_of_folders(videos: Iterable[str], location: Location) -> Iterator[_Frame]:
+    for video in videos:
+        for frame, name in enumerate(list_frames(location.image_root, video).names):
+            yield name, video, frame, None
 
 
 def _check_frames(

@@ -64,13 +64,14 @@ def wrong_mask(path: str, maps: IdMaps) -> Wrong | None:
             f"the mask is {height}x{width} (height x width), its video {maps.size[0]}x"
             f"{maps.size[1]}",
         )
-    if maps.encoding is MapEncoding.VALUE and mode not in _VALUE_MODES:
-        return (
-            "wrong palette",
-            f"it is a {mode} image; one with a single value per pixel (palette, 8-bit or 16-bit) "
-            "is expected. Use the original file",
-        )
-    return None
+    if maps.encoding is MapEncoding.RED or (mode in _VALUE_MODES) == (
+        maps.encoding is MapEncoding.VALUE
+    ):
+        return None
+    expected = "an RGB image"
+    if maps.encoding is MapEncoding.VALUE:
+        expected = "one with a single value per pixel (palette, 8-bit or 16-bit)"
+    return "wrong palette", f"it is a {mode} image; {expected} is expected. Use the original file"
 
 
 def check_files(name: str, records: Sequence[VideoRecord | DeferredRecord]) -> None:

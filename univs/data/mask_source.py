@@ -134,6 +134,32 @@ def parse_segmentation(
     return coco_mask.frPyObjects(segmentation, height, width)["counts"], size
 
 
+def parse_segmentations(
+    segmentations: Sequence[dict | list | None], size: tuple[int, int] | None = None
+) -> tuple[tuple[int, ...], tuple[bytes | tuple[bytes, ...], ...], tuple[int, int] | None]:
+    """Parse what a json says of every frame of a video, see :func:`parse_segmentation`.
+
+    Args:
+        segmentations: one per frame.
+        size: height and width that run lengths must have; None takes those of the first.
+
+    Returns:
+        ``frames`` and ``segments`` of :class:`RleMasks`, and the size.
+
+    Raises:
+        MaskError: as :func:`parse_segmentation`; the message begins with the frame.
+    """
+    present = {}
+    for frame, segmentation in enumerate(segmentations):
+        try:
+            segment, size = parse_segmentation(segmentation, size)
+        except MaskError as error:
+            raise MaskError(f"frame {frame}: {error}") from error
+        if segment is not None:
+            present[frame] = segment
+    return tuple(present), tuple(present.values()), size
+
+
 # --------------------------------------------------------------------------------------------------
 # Images whose pixel values are ids
 

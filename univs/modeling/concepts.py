@@ -7,7 +7,6 @@ for toy models, made by the hashed text encoder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from torch import Tensor
 
 from univs.modeling.prompts.hashed_text import hashed_class_features
 
-# Of the published table of 3938 rows: first row and number of classes.
+# Of the published table of 3938 rows: first row and number of classes. UniVS takes the 1203 rows of
+# LVIS for BURST, too, which are not its 482 classes; it is trained on BURST without classes.
 PUBLISHED_DOMAINS = {
     "imagenet": (0, 1000),
     "lvis": (1000, 1203),
@@ -36,9 +36,6 @@ PUBLISHED_DOMAINS = {
     "entityseg_panoptic": (3294, 644),
 }
 PUBLISHED_NUM_CONCEPTS = 3938
-
-# The class of LVIS for each class of BURST, in ascending order of their ids.
-_BURST_CLASSES = Path(__file__).with_name("burst_classes.json")
 
 _BUILD = "tools/extract_concept_embeddings.py makes a table from CLIP's weights"
 
@@ -103,8 +100,6 @@ def concept_table_from_config(cfg) -> ConceptTable:
 def read_concept_table(path: str, text_dim: int) -> ConceptTable:
     """Read a table as published (a bare matrix) or as the project's own tool writes it.
 
-    The published one is followed by a copy of those rows of LVIS that are classes of BURST.
-
     Args:
         path: the file; nothing in it is executed.
         text_dim: the width D that it must have.
@@ -128,9 +123,6 @@ def read_concept_table(path: str, text_dim: int) -> ConceptTable:
                 f"published one, with {PUBLISHED_NUM_CONCEPTS} rows, is known without the names of "
                 f"its class lists. {_BUILD}."
             )
-        burst = _burst_rows(embeddings)
-        domains = {**domains, "burst": (len(embeddings), len(burst))}
-        embeddings = torch.cat((embeddings, burst))
     elif isinstance(content, dict) and {"embeddings", "domains"} <= content.keys():
         embeddings = content["embeddings"]
         domains = {name: tuple(rows) for name, rows in content["domains"].items()}
@@ -143,19 +135,6 @@ def read_concept_table(path: str, text_dim: int) -> ConceptTable:
             "MODEL.UniVS.TEXT_ENCODER."
         )
     return ConceptTable(embeddings.float(), domains)
-
-
-def _burst_rows(embeddings: Tensor) -> Tensor:
-    """Embeddings ``(482, D)`` of the classes of BURST, from the published table.
-
-    UniVS takes the rows of LVIS for them. The nine classes that LVIS lacks are opposite to
-    everything in the table, so that nothing is taken for one of them.
-    """
-    lvis_ids = json.loads(_BURST_CLASSES.read_text(encoding="utf-8"))["lvis_ids"]
-    first, count = PUBLISHED_DOMAINS["lvis"]
-    lvis = embeddings[first : first + count]
-    absent = -torch.nn.functional.normalize(embeddings.float(), dim=-1).mean(dim=0)
-    return torch.stack([absent.to(lvis) if i is None else lvis[i - 1] for i in lvis_ids])
 
 
 def hashed_concept_table(concepts: Sequence, text_dim: int) -> ConceptTable:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reference.models import CONFIGS
+from univs.config import load_config
 from univs.data.mapper import ImageTestMapper, TestMapper
 from univs.data.mapper.test import ShortestEdge
 
@@ -45,3 +47,10 @@ def test_image_models_get_a_tensor(record):
     sample = ImageTestMapper(resize=ShortestEdge(12, 100))(record.as_dataset_dict())
     assert sample["image"].shape == (3, 12, 18)
     assert sample["image_id"] == "clip"
+
+
+@pytest.mark.parametrize(("square", "longest"), [(True, 1024), (False, 1333)])
+def test_images_for_univs_fit_into_its_squares(square, longest):
+    options = ["INPUT.LSJ_AUG.SQUARE_ENABLED", square, "INPUT.MAX_SIZE_TEST", 1333]
+    config = load_config(CONFIGS / "univs" / "r50_stage1.yaml", options)
+    assert ImageTestMapper.from_config(config)["resize"].longest == longest

@@ -39,7 +39,9 @@ def test_vipseg_values():
 
 
 def test_a_class_that_vipseg_does_not_have(video):
-    with pytest.raises(AnnotationError, match="hold the value 2, which is of class 2; d has 1"):
+    with pytest.raises(
+        AnnotationError, match=r"hold the value 2, which is of class 1 \(from 0\); d has 1"
+    ):
         read_vipseg(
             video / "list.txt",
             video / "images",

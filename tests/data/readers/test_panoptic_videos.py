@@ -58,7 +58,7 @@ def test_kitti_step_without_truth_and_with_a_wrong_class(tmp_path):
     assert record.objects == ()
     image = np.full((*SIZE, 3), 40)
     write_ids(tmp_path / "masks" / "0000" / "000000.png", image)
-    with pytest.raises(AnnotationError, match="hold class 40; d has 19"):
+    with pytest.raises(AnnotationError, match=r"of class 40 \(from 0\); d has 19 classes"):
         read_kitti_step(tmp_path / "images", tmp_path / "masks", **options)
 
 

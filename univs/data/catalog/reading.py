@@ -58,11 +58,6 @@ def _ranks(entry: DatasetEntry) -> dict[int, int] | None:
     return {official: position for position, official in enumerate(entry.classes.ids)}
 
 
-def _by_name(entry: DatasetEntry) -> dict[str, int]:
-    """0-based category by name."""
-    return {name: position for position, name in enumerate(entry.classes.names)}
-
-
 # --------------------------------------------------------------------------------------------------
 # Targets given by class
 
@@ -173,11 +168,12 @@ def _tarvis_json(entry: DatasetEntry, place: Location, _: Path) -> Records:
     )
 
 
-def _cvat(read: Callable[..., list[VideoRecord]]) -> Reader:
+def _labelled(read: Callable[..., list[VideoRecord]]) -> Reader:
+    """A reader of the export of a labelling tool, which names classes."""
+
     def read_export(entry: DatasetEntry, place: Location, _: Path) -> Records:
-        return read(
-            place.annotations, place.image_root, **_named(entry), categories=_by_name(entry)
-        )
+        classes = {name: position for position, name in enumerate(entry.classes.names)}
+        return read(place.annotations, place.image_root, **_named(entry), categories=classes)
 
     return read_export
 
@@ -297,12 +293,6 @@ def _raw_images(entry: DatasetEntry, place: Location, _: Path) -> Records:
     return read_raw_images(place.image_root, dataset=entry.name)
 
 
-def _label_studio(entry: DatasetEntry, place: Location, _: Path) -> Records:
-    return read_label_studio(
-        place.annotations, place.image_root, **_named(entry), categories=_by_name(entry)
-    )
-
-
 #: How a layout is read, by ``DatasetEntry.layout``.
 READERS: dict[str, Reader] = {
     "ytvis": _youtube_vis,
@@ -336,9 +326,9 @@ READERS: dict[str, Reader] = {
     "flickr30k": _flickr30k,
     "raw_videos": _raw_videos,
     "raw_images": _raw_images,
-    "cvat_images": _cvat(read_cvat_images),
-    "cvat_video": _cvat(read_cvat_video),
-    "label_studio": _label_studio,
+    "cvat_images": _labelled(read_cvat_images),
+    "cvat_video": _labelled(read_cvat_video),
+    "label_studio": _labelled(read_label_studio),
 }
 
 

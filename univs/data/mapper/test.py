@@ -78,7 +78,10 @@ class ImageTestMapper:
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict:
         """Arguments by ``INPUT.MIN_SIZE_TEST`` and ``INPUT.MAX_SIZE_TEST``."""
-        return TestMapper.from_config(cfg)
+        longest, jitter = cfg.INPUT.MAX_SIZE_TEST, cfg.INPUT.LSJ_AUG
+        if cfg.MODEL.META_ARCHITECTURE.startswith("UniVS") and jitter.SQUARE_ENABLED:
+            longest = min(longest, jitter.IMAGE_SIZE)  # the model pads images to squares
+        return {"resize": ShortestEdge(cfg.INPUT.MIN_SIZE_TEST, longest)}
 
     def __call__(self, dataset_dict: dict) -> dict:
         """Map one entry.

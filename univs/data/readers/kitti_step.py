@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from univs.data.mask_source import INSTANCES_PER_STEP_CLASS, IdMasks, MapEncoding
+from univs.data.mask_source import INSTANCES_PER_STEP_CLASS, MapEncoding
 from univs.data.readers.folders import list_folders
-from univs.data.readers.json_file import AnnotationError
-from univs.data.readers.mask_videos import mask_videos, shown_ids
-from univs.data.record import ObjectRecord, VideoRecord
+from univs.data.readers.mask_videos import mask_videos, panoptic_records
+from univs.data.record import VideoRecord
 
 
 def read_kitti_step(
@@ -43,28 +42,18 @@ def read_kitti_step(
     """
     names = list_folders(image_root if mask_root is None else mask_root)
     videos = mask_videos(names, image_root, mask_root, encoding=MapEncoding.STEP, void=0)
-    records = []
-    tables = shown_ids(videos, dataset=dataset, index_folder=index_folder)
-    for video, table in zip(videos, tables, strict=True):
-        objects = []
-        for value, frames in table.items():
-            category, instance = divmod(value, INSTANCES_PER_STEP_CLASS)
-            category -= 1
-            if category >= num_classes:
-                raise AnnotationError(
-                    f"The masks of {mask_root}/{video.name} hold class {category}; {dataset} has "
-                    f"{num_classes}, and 255 for void."
-                )
-            objects.append(
-                ObjectRecord(
-                    id=len(objects),
-                    official_id=value,
-                    category=category,
-                    masks=IdMasks(video.maps, value),
-                    frames=frames,
-                    is_thing=category in things,
-                    is_crowd=category in things and instance == 0,
-                )
-            )
-        records.append(video.record(objects, dataset=dataset, domain=domain))
-    return records
+    return panoptic_records(
+        videos,
+        class_of,
+        dataset=dataset,
+        domain=domain,
+        things=things,
+        num_classes=num_classes,
+        index_folder=index_folder,
+    )
+
+
+def class_of(value: int) -> tuple[int, bool]:
+    """The 0-based class of a value of an id map, and whether it has no instance number."""
+    category, instance = divmod(value, INSTANCES_PER_STEP_CLASS)
+    return category - 1, instance == 0

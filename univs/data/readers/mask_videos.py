@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from univs.data.frames import ImageFrames
-from univs.data.mask_source import IdMaps, MapEncoding
+from univs.data.mask_source import IdMaps, IdMasks, MapEncoding
 from univs.data.readers.folders import frame_size, list_frames, mask_names, presence
+from univs.data.readers.json_file import AnnotationError
 from univs.data.record import ObjectRecord, PromptKind, PromptRecord, VideoRecord
 
 #: Frames by id, in ascending order of ids.
@@ -109,6 +110,58 @@ def shown_ids(
 ) -> list[Table]:
     """Which frames show which id; see :func:`~univs.data.readers.folders.presence`."""
     return presence([video.maps for video in videos], index_folder=index_folder, name=dataset)
+
+
+def panoptic_records(
+    videos: Sequence[MaskVideo],
+    class_of: Callable[[int], tuple[int, bool]],
+    *,
+    dataset: str,
+    domain: str,
+    things: Sequence[int],
+    num_classes: int,
+    index_folder: str | Path | None,
+) -> list[VideoRecord]:
+    """Records of videos whose maps give every pixel a class and perhaps an instance.
+
+    Args:
+        videos: their files.
+        class_of: the 0-based class that a value stands for, and whether it has no instance, as
+            all stuff has none. Such things are crowds.
+        dataset: registered name.
+        domain: name of the class list.
+        things: 0-based classes that are things.
+        num_classes: number of classes.
+        index_folder: where the table of ids is kept.
+
+    Raises:
+        AnnotationError: a value is of a class that there is not.
+    """
+    thing_set = set(things)
+    records = []
+    tables = shown_ids(videos, dataset=dataset, index_folder=index_folder)
+    for video, table in zip(videos, tables, strict=True):
+        objects = []
+        for value, frames in table.items():
+            category, is_region = class_of(value)
+            if not 0 <= category < num_classes:
+                raise AnnotationError(
+                    f"The masks of {video.maps.root}/{video.name} hold the value {value}, which is "
+                    f"of class {category} (from 0); {dataset} has {num_classes} classes."
+                )
+            objects.append(
+                ObjectRecord(
+                    id=len(objects),
+                    official_id=value,
+                    category=category,
+                    masks=IdMasks(video.maps, value),
+                    frames=frames,
+                    is_thing=category in thing_set,
+                    is_crowd=category in thing_set and is_region,
+                )
+            )
+        records.append(video.record(objects, dataset=dataset, domain=domain))
+    return records
 
 
 def annotated_frames(maps: IdMaps) -> tuple[int, ...] | None:

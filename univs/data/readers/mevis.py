@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from univs.data.frames import ImageFrames
-from univs.data.mask_source import MaskError, MaskSource, RleMasks, parse_segmentation
+from univs.data.mask_source import MaskError, MaskSource, RleMasks, parse_segmentations
 from univs.data.readers.folders import frame_size
 from univs.data.readers.json_file import AnnotationError, read_json, require
 from univs.data.record import ExpressionRecord, ObjectRecord, VideoRecord
@@ -105,12 +105,8 @@ def _rle_masks(
         raise AnnotationError(
             f"{where} has {len(entries)} entries, its video has {num_frames} frames."
         )
-    present = {}
-    for frame, segmentation in enumerate(entries):
-        try:
-            segment, _ = parse_segmentation(segmentation, size)
-        except MaskError as error:
-            raise AnnotationError(f"{where}, frame {frame}: {error}.") from error
-        if segment is not None:
-            present[frame] = segment
-    return RleMasks(size, tuple(present), tuple(present.values()))
+    try:
+        frames, segments, _ = parse_segmentations(entries, size)
+    except MaskError as error:
+        raise AnnotationError(f"{where}, {error}.") from error
+    return RleMasks(size, frames, segments)

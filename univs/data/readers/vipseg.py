@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from univs.data.mask_source import IdMasks
 from univs.data.readers.folders import list_folders, read_video_list
-from univs.data.readers.json_file import AnnotationError
-from univs.data.readers.mask_videos import mask_videos, shown_ids
-from univs.data.record import ObjectRecord, VideoRecord
+from univs.data.readers.mask_videos import mask_videos, panoptic_records
+from univs.data.record import VideoRecord
 
 VOID = 0
 _INSTANCES_PER_CLASS = 100
@@ -56,27 +54,13 @@ def read_vipseg(
     """
     names = list_folders(image_root) if list_file is None else read_video_list(list_file)
     videos = mask_videos(names, image_root, mask_root, void=VOID)
-    thing_set = set(things)
-    records = []
-    tables = shown_ids(videos, dataset=dataset, index_folder=index_folder)
-    for video, table in zip(videos, tables, strict=True):
-        objects = []
-        for value, frames in table.items():
-            category = category_of(value)
-            if not 0 <= category < num_classes:
-                raise AnnotationError(
-                    f"The masks of {mask_root}/{video.name} hold the value {value}, which is of "
-                    f"class {category + 1}; {dataset} has {num_classes}."
-                )
-            objects.append(
-                ObjectRecord(
-                    id=len(objects),
-                    official_id=value,
-                    category=category,
-                    masks=IdMasks(video.maps, value),
-                    frames=frames,
-                    is_thing=category in thing_set,
-                )
-            )
-        records.append(video.record(objects, dataset=dataset, domain=domain))
-    return records
+    return panoptic_records(
+        videos,
+        # Values of things always have an instance.
+        lambda value: (category_of(value), False),
+        dataset=dataset,
+        domain=domain,
+        things=things,
+        num_classes=num_classes,
+        index_folder=index_folder,
+    )

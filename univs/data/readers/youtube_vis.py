@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from univs.data.frames import ImageFrames
-from univs.data.mask_source import MaskError, RleMasks, parse_segmentation
+from univs.data.mask_source import MaskError, RleMasks, parse_segmentations
 from univs.data.readers.json_file import (
     AnnotationError,
     check_unique,
@@ -144,15 +144,10 @@ class _Track:
         if segmentations is None:
             shown = tuple(frame for frame, box in enumerate(boxes) if box)
         else:
-            present = {}
-            for frame, segmentation in enumerate(segmentations):
-                try:
-                    segment, size = parse_segmentation(segmentation, size)
-                except MaskError as error:
-                    raise AnnotationError(f"{where}, frame {frame}: {error}.") from error
-                if segment is not None:
-                    present[frame] = segment
-            shown, segments = tuple(present), tuple(present.values())
+            try:
+                shown, segments, size = parse_segmentations(segmentations)
+            except MaskError as error:
+                raise AnnotationError(f"{where}, {error}.") from error
         return cls(
             official_id=annotation["id"],
             video=annotation["video_id"],
