@@ -11,7 +11,7 @@ import torch
 from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 from detectron2.structures import Instances
 from univs.data.record import VideoRecord
-from univs.evaluation.benchmark_truth import benchmark_kind
+from univs.evaluation.benchmark_truth import benchmark_kind, burst_truth_file
 from univs.evaluation.label_map_files import read_label_map
 from univs.structures import Track, VideoResult, encode_mask
 
@@ -84,7 +84,7 @@ def _track(track_id: int, record: VideoRecord, masks: list, **options) -> Track:
 
 
 def _burst_tracks(record: VideoRecord, metadata: Metadata) -> list[Track]:
-    sequences = json.loads(Path(metadata.truth).read_text())["sequences"]
+    sequences = json.loads(burst_truth_file(metadata).read_text())["sequences"]
     (truth,) = [s for s in sequences if f"{s['dataset']}/{s['seq_name']}" == record.video_id]
     masks: dict[int, list] = {}
     names = [Path(name).name for name in record.frames.names]

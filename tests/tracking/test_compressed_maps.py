@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ def test_maps_come_out_as_they_went_in():
     np.testing.assert_array_equal(np.stack(packed[1:3]), maps[1:3])
     np.testing.assert_array_equal(packed[-1], maps[-1])
     assert packed[0].dtype == np.int16
+    np.testing.assert_array_equal(np.stack(pickle.loads(pickle.dumps(packed))), maps)
     with pytest.raises(IndexError):
         packed[4]
 

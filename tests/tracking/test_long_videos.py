@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-import warnings
-
 import pytest
-import torch
 
+from reference.held_memory import tensor_bytes
 from reference.small_models import small_config, small_model, small_video
 from univs.structures import spooled_blocks
 from univs.tracking import Segmenter
 
 CACHED = 4
-
-
-def tensor_bytes() -> int:
-    """Memory of all tensors that are alive; shared memory counts once."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # asking odd objects for their class
-        tensors = [item for item in gc.get_objects() if isinstance(item, torch.Tensor)]
-    return sum(
-        {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values()
-    )
 
 
 def sizes_along(model, config, num_frames: int, tokens_of) -> tuple[list[int], list[int]]:

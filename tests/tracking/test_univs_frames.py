@@ -45,13 +45,26 @@ def cut(frames: UnivsFrames, video: np.ndarray) -> list[range]:
 
 @settings(deadline=None, max_examples=50)
 @given(data=st.data(), num_frames=st.integers(1, 15), length=st.integers(1, 6))
-def test_clips_are_cut_as_published(data, num_frames, length):
+def test_clips_are_cut_as_published(model, data, num_frames, length):
     stride = data.draw(st.integers(1, length))
-    frames = frames_of(None, length, stride)
+    frames = frames_of(model, length, stride)
     video = np.zeros((num_frames, 8, 8, 3), np.uint8)
     assert cut(frames, video) == published_clips(num_frames, length, stride)
     assert frames.rest() is None
     assert frames.num_frames == num_frames
+
+
+def test_frames_are_padded_to_squares_that_they_fit_into():
+    options = ("INPUT.LSJ_AUG.SQUARE_ENABLED", True, "INPUT.LSJ_AUG.IMAGE_SIZE", 64)
+    model = small_univs_model(*options)
+    frames = UnivsFrames(model, clip_length=1, stride=1, min_size=60, max_size=1333)
+    (frame,) = noise_video(1)
+    clip = frames.encode(frames.push(frame))
+    assert clip.padded_size == (64, 64) and clip.size.resized == (46, 64)
+    padded = model.pixel_mean.expand(3, 64, 64).clone()
+    padded[:, :46] = clip.size.resize(frame)
+    expected = small_univs_model().encode_frames([padded]).mask_features
+    torch.testing.assert_close(clip.mask_features, expected)
 
 
 @pytest.mark.parametrize(("stride", "most_at_once"), [(1, 1), (2, 3), (3, 2)])

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
+from detectron2.modeling import build_model
+from reference.models import CONFIGS
 from reference.univs_scenes import scene, scene_config, scene_model
+from univs.config import load_config
 from univs.tracking.univs_semantic_extraction import extract_semantics
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "extract_video_features.py"
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +72,48 @@ def test_a_video_without_frames_is_refused(model):
         extract_semantics(model, config(), [])
     with pytest.raises(ValueError, match="frame 0 must be uint8"):
         extract_semantics(model, config(), [np.zeros((4, 4))])
+
+
+@pytest.fixture(scope="module")
+def main():
+    spec = importlib.util.spec_from_file_location("extract_video_features", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two videos as folders of frames."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for index, frame in enumerate(scene(3)):
+            Image.fromarray(frame).save(tmp_path / name / f"{index}.png")
+    return [str(tmp_path / "a"), str(tmp_path / "b")]
+
+
+def test_the_tool_writes_the_features_of_several_videos(main, folders, tmp_path, capsys):
+    config = CONFIGS / "toy" / "univs_stage2.yaml"
+    torch.manual_seed(0)
+    model = build_model(load_config(config)).eval()
+    torch.save({"model": model.state_dict()}, tmp_path / "weights.pth")
+    words = ["--config-file", str(config), "--weights", str(tmp_path / "weights.pth")]
+    words += ["--device", "cpu", "--output", str(tmp_path / "out")]
+    words += ["--opts", "INPUT.MIN_SIZE_TEST", "0"]
+    assert main([*folders, *words]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    expected = extract_semantics(model, load_config(config, words[-2:]), scene(3))
+    for name in ("a", "b"):
+        tokens = torch.load(tmp_path / "out" / f"{name}_obj_tokens_32_1.pt")
+        torch.testing.assert_close(tokens, expected.object_tokens)
+        path = tmp_path / "out" / f"{name}_compression_mask_features_32_1.pt"
+        torch.testing.assert_close(torch.load(path), expected.mask_features)
+
+
+def test_the_tool_says_what_is_wrong(main, folders, tmp_path, capsys):
+    words = ["--weights", str(tmp_path / "none.pth"), "--output", str(tmp_path / "out")]
+    assert main([*folders, *words]) == 1
+    assert "none.pth" in capsys.readouterr().err
+    assert main([folders[0], folders[0], *words]) == 1
+    assert "several videos have the name a" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

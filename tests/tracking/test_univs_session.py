@@ -367,8 +367,9 @@ def test_categories_and_targets_live_in_one_session(model):
     assert 1 in ids
 
 
-def test_frames_are_padded_to_a_square_if_the_model_was_trained_on_squares(model):
+def test_frames_are_padded_to_a_square_if_the_model_was_trained_on_squares():
     options = ("INPUT.LSJ_AUG.SQUARE_ENABLED", True, "INPUT.LSJ_AUG.IMAGE_SIZE", 96)
+    model = scene_model(*options)
     sizes = []
     hook = model.backbone.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0]))
     try:

@@ -84,7 +84,7 @@ TRANSLATIONS = (
     *(
         Translation(
             f"MODEL.UniVS.TEST.SEMANTIC_EXTRACTION.{name}",
-            reason="call extract_semantics of univs/tracking/univs_semantic_extraction.py",
+            reason="use tools/extract_video_features.py",
         )
         for name in ("ENABLE", "OUTPUT_DIR")
     ),
@@ -280,8 +280,8 @@ def _add_inference_keys(cfg: CfgNode) -> None:
     test.ENABLED_PREV_VISUAL_PROMPTS_FOR_GROUNDING = False
     # Semantic segmentation of images by prompt queries only.
     test.DISABLE_SEMANTIC_QUERIES = False
-    # Features for other models (univs/tracking/univs_semantic_extraction.py) are smaller in space
-    # and time by these factors.
+    # Features for other models (tools/extract_video_features.py) are smaller in space and time by
+    # these factors.
     extraction = test.SEMANTIC_EXTRACTION = CfgNode()
     extraction.COMPRESSION_RATIO = 32
     extraction.COMPRESSION_RATIO_TEMPORAL = 1

@@ -11,7 +11,10 @@ from univs.structures.spooled_blocks import SpooledBlocks
 
 
 class CompressedMaps(Sequence):
-    """A growing list of integer maps, all of one size and type, which are unpacked when read."""
+    """A growing list of integer maps, all of one size and type, which are unpacked when read.
+
+    It becomes a list of arrays when it is copied or pickled.
+    """
 
     def __init__(self) -> None:
         self._packed = SpooledBlocks()
@@ -27,6 +30,9 @@ class CompressedMaps(Sequence):
             return [self[position] for position in range(*index.indices(len(self)))]
         unpacked = np.frombuffer(zlib.decompress(self._packed[index]), dtype=self._dtype)
         return unpacked.reshape(self._shape)
+
+    def __reduce__(self) -> tuple:
+        return list, (list(self),)
 
     def append(self, label_map: np.ndarray) -> None:
         """Add a map ``(H, W)``.

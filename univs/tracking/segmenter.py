@@ -58,6 +58,7 @@ class Segmenter:
     Attributes:
         model: the network, in evaluation mode.
         class_names: name of each contiguous category.
+        cfg: the config that sessions are opened with.
         tasks: what the model can be asked for: ``"vis"``, ``"vos"``, ...
     """
 
@@ -76,7 +77,7 @@ class Segmenter:
         check_mode(cfg)
         self.model = model.eval()
         self.class_names = list(class_names)
-        self._cfg = cfg
+        self.cfg = cfg
         self._open_session, self.tasks = next(
             (opener, tasks) for system, opener, tasks in _SYSTEMS if isinstance(model, system)
         )
@@ -106,7 +107,7 @@ class Segmenter:
         new_session = partial(
             self._open_session,
             self.model,
-            self._cfg,
+            self.cfg,
             task=task,
             vocabulary=vocabulary,
             one_category_per_track=one_category_per_track,
@@ -133,7 +134,7 @@ class Segmenter:
                 f"{', '.join(tasks)}: use a TarViS model"
             )
         return tarvis_session.open_mixed_session(
-            self.model, self._cfg, tasks=tasks, vocabulary=vocabulary
+            self.model, self.cfg, tasks=tasks, vocabulary=vocabulary
         )
 
     def segment(

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 
 from univs.structures import FrameResult, Target, Track, VideoResult
+from univs.structures.mask_log import MaskLog
+from univs.tracking.compressed_maps import CompressedMaps
 from univs.tracking.session import Session, check_frame
 
 _BINS = 8  # of each colour channel
@@ -208,21 +210,24 @@ def joined(shots: Sequence[Shot]) -> VideoResult:
     last = shots[-1]
     num_frames = last.first_frame + last.video.num_frames
     size = last.video.size
-    tracks = []
+    masks, label_maps = MaskLog(), CompressedMaps()
     for shot in shots:
-        before = [None] * shot.first_frame
-        after = [None] * (num_frames - shot.first_frame - shot.video.num_frames)
-        tracks += [
-            Track(
-                id=shot.id_offset + track.id,
-                size=size,
-                category=track.category,
-                score=track.score,
-                segmentations=[*before, *track.segmentations, *after],
-            )
-            for track in shot.video.tracks
-        ]
-    label_maps = [maps for shot in shots for maps in shot.video.label_maps or ()]
+        for frame in range(shot.video.num_frames):
+            shown = ((track.id, track.segmentations[frame]) for track in shot.video.tracks)
+            masks.append({shot.id_offset + k: rle for k, rle in shown if rle is not None})
+        for label_map in shot.video.label_maps or ():
+            label_maps.append(label_map)
+    tracks = [
+        Track(
+            id=shot.id_offset + track.id,
+            size=size,
+            category=track.category,
+            score=track.score,
+            segmentations=masks.track(shot.id_offset + track.id),
+        )
+        for shot in shots
+        for track in shot.video.tracks
+    ]
     return VideoResult(
         num_frames=num_frames, size=size, tracks=tracks, label_maps=label_maps or None
     )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from univs.modeling.clip_memory import ClipMemory
@@ -76,7 +75,6 @@ class UnivsFrames:
         stride: int,
         min_size: int,
         max_size: int,
-        square_size: int = 0,
         most_at_once: int = 1,
     ) -> None:
         """
@@ -85,7 +83,6 @@ class UnivsFrames:
             clip_length: n, frames per clip.
             stride: frames from the beginning of a clip to that of the next, at most n.
             min_size, max_size: see :class:`~univs.tracking.frame_size.FrameSize`.
-            square_size: pad the network's input to a square of this size; 0: as the model does.
             most_at_once: frames to encode at once; results do not depend on it.
 
         Raises:
@@ -96,12 +93,11 @@ class UnivsFrames:
                 f"the stride of clips must be from 1 to their length {clip_length}, but is "
                 f"{stride}: set TEST.CLIP_STRIDE and TEST.CLIP_LENGTH"
             )
-        if square_size and max_size > square_size:
-            max_size = square_size
+        if model.square_size:
+            max_size = min(max_size, model.square_size)
         self.model = model
         self.clip_length, self.stride = clip_length, stride
         self.min_size, self.max_size = min_size, max_size
-        self.square_size = square_size
         self.most_at_once = max(most_at_once, 1)
         self.num_frames = 0
         self._size: FrameSize | None = None
@@ -173,7 +169,7 @@ class UnivsFrames:
         return min(frames.start + self.stride, frames.stop)
 
     def _encode(self, indices: list[int]) -> None:
-        frames = [self._padded(self._waiting.pop(index)) for index in indices]
+        frames = [self.model.padded_to_square(self._waiting.pop(index)) for index in indices]
         features = self.model.encode_frames(frames)
         self._padded_size = tuple(4 * size for size in features.mask_features.shape[-2:])
         for index, mask_features, *levels in zip(
@@ -182,12 +178,3 @@ class UnivsFrames:
             # Copies, so that a frame does not keep those encoded with it.
             levels = [level.clone() for level in levels]
             self._encoded[index] = _EncodedFrame(mask_features.clone(), levels)
-
-    def _padded(self, frame: Tensor) -> Tensor:
-        if not self.square_size:
-            return frame
-        height, width = frame.shape[-2:]
-        margin = (0, self.square_size - width, 0, self.square_size - height)
-        mean = self.model.pixel_mean
-        # The mean colour becomes 0.
-        return F.pad(frame.to(mean.device) - mean, margin) + mean

@@ -167,14 +167,12 @@ def clip_options(cfg: CfgNode, task: str) -> dict[str, int]:
     """What :class:`~univs.tracking.univs_frames.UnivsFrames` takes."""
     length = clips_of(cfg, cfg.INPUT.SAMPLING_FRAME_NUM, published_stride=1).length
     stride = min(cfg.TEST.CLIP_STRIDE or 1, length)
-    jitter = cfg.INPUT.LSJ_AUG
     return {
         "clip_length": length,
         # Semantic segmentation takes nothing from one clip to the next.
         "stride": length if task == "vss" else stride,
         "min_size": cfg.INPUT.MIN_SIZE_TEST,
         "max_size": cfg.INPUT.MAX_SIZE_TEST,
-        "square_size": jitter.IMAGE_SIZE if jitter.SQUARE_ENABLED else 0,
         "most_at_once": cfg.MODEL.UniVS.TEST.NUM_FRAMES_WINDOW,
     }
 

@@ -158,6 +158,26 @@ def test_evaluation_of_image_samples_gives_results_of_images(model):
     assert len(large["instances"]) > 0
 
 
+def test_images_are_padded_to_squares():
+    options = ("MODEL.MASK_FORMER.TEST.INSTANCE_ON", True)
+    square = small_univs_model(
+        *options, "INPUT.LSJ_AUG.SQUARE_ENABLED", True, "INPUT.LSJ_AUG.IMAGE_SIZE", 96
+    )
+    plain = small_univs_model(*options)
+    name = "images_of_small_shapes"
+    MetadataCatalog.get(name).set(domain="shapes", thing_dataset_id_to_contiguous_id={4: 0, 7: 2})
+    image = 255 * torch.rand(3, 50, 70, generator=torch.Generator().manual_seed(0))
+    padded = plain.pixel_mean.expand(3, 96, 96).clone()
+    padded[:, :50, :70] = image
+    (given,) = plain([{"image": padded, "dataset_name": name}])
+    (found,) = square([{"image": image, "dataset_name": name}])
+    # All the same but for what is cut off.
+    masks = given["instances"].pred_masks[:, :50, :70]
+    assert len(masks) and torch.equal(found["instances"].pred_masks, masks)
+    with pytest.raises(ValueError, match="50 x 97 pixels does not fit into the square of 96"):
+        square([{"image": torch.zeros(3, 50, 97), "dataset_name": name}])
+
+
 def test_images_without_class_list_are_refused(model):
     sample = {"image": torch.zeros(3, 32, 32), "dataset_name": "images_without_classes"}
     with pytest.raises(ValueError, match="images_without_classes has no class list"):

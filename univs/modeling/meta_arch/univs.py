@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from detectron2.config import configurable
@@ -69,6 +70,7 @@ class UnivsBase(MaskFormerBase):
         num_remembered: int,
         has_teacher: bool,
         prefers_teacher: bool,
+        square_size: int,
         image_inference: ImageInference,
         **base,
     ) -> None:
@@ -80,6 +82,8 @@ class UnivsBase(MaskFormerBase):
             num_remembered: frames whose prompts are remembered at inference.
             has_teacher: keep an average of the weights, ``backbone_t`` and ``sem_seg_head_t``.
             prefers_teacher: use it at inference.
+            square_size: at inference images and frames are padded to a square of this size, as
+                those of training were, and must not be larger; 0: they are not.
             image_inference: how still images are segmented.
             base: see :class:`~univs.modeling.meta_arch.base.MaskFormerBase`.
         """
@@ -89,6 +93,7 @@ class UnivsBase(MaskFormerBase):
         self.num_remembered = num_remembered
         # Also read by checkpoints: which copy of a file with both a model without a teacher takes.
         self.prefers_teacher = prefers_teacher
+        self.square_size = square_size
         self.image_inference = image_inference
         self.training_step = UnivsTraining(
             criterion=self.criterion,
@@ -103,7 +108,7 @@ class UnivsBase(MaskFormerBase):
 
     @classmethod
     def from_config(cls, cfg) -> dict:
-        options = cfg.MODEL.UniVS
+        options, jitter = cfg.MODEL.UniVS, cfg.INPUT.LSJ_AUG
         if options.EMA_INFERENCE not in ("teacher", "student"):
             raise ValueError(
                 f"MODEL.UniVS.EMA_INFERENCE must be teacher or student, but is "
@@ -120,6 +125,7 @@ class UnivsBase(MaskFormerBase):
             "num_remembered": options.TEST.NUM_PREV_FRAMES_MEMORY,
             "has_teacher": options.EMA_ENABLED,
             "prefers_teacher": options.EMA_INFERENCE == "teacher",
+            "square_size": jitter.IMAGE_SIZE if jitter.SQUARE_ENABLED else 0,
             "image_inference": ImageInference.from_config(cfg),
         }
 
@@ -173,8 +179,9 @@ class UnivsBase(MaskFormerBase):
         """Segment a still image by the class list of its data set.
 
         Args:
-            sample: ``image``, RGB ``(3, h, w)``, 0..255; ``dataset_name``, of a registered data
-                set; optionally ``height`` and ``width`` of the results.
+            sample: ``image``, RGB ``(3, h, w)``, 0..255, not larger than the square that it is
+                padded to; ``dataset_name``, of a registered data set; optionally ``height`` and
+                ``width`` of the results.
 
         Returns:
             what :class:`~univs.modeling.meta_arch.univs_image_inference.ImageInference` is to
@@ -193,7 +200,7 @@ class UnivsBase(MaskFormerBase):
             )
         things = metadata.get("thing_dataset_id_to_contiguous_id", {}).values()
         prompts = self.category_prompts(domain) if self.image_inference.semantic_on else None
-        prediction = self.predict_clip([image], prompts=prompts)
+        prediction = self.predict_clip([self.padded_to_square(image)], prompts=prompts)
         mask_logits = prediction.mask_logits[:, 0]
         return self.image_inference(
             prediction.class_logits,
@@ -214,6 +221,25 @@ class UnivsBase(MaskFormerBase):
         if self.backbone_t is not None and self.prefers_teacher:
             return self.backbone_t, self.sem_seg_head_t
         return self.backbone, self.sem_seg_head
+
+    def padded_to_square(self, frame: Tensor) -> Tensor:
+        """A frame ``(3, h, w)`` with the mean colour below and on the right, if squares are on.
+
+        Raises:
+            ValueError: it is larger than the square.
+        """
+        if not self.square_size:
+            return frame
+        height, width = frame.shape[-2:]
+        margin = (0, self.square_size - width, 0, self.square_size - height)
+        if min(margin) < 0:
+            raise ValueError(
+                f"an image of {height} x {width} pixels does not fit into the square of "
+                f"{self.square_size} that the model pads to: lower INPUT.MAX_SIZE_TEST, or set "
+                "INPUT.LSJ_AUG.SQUARE_ENABLED False"
+            )
+        # The mean colour becomes 0.
+        return F.pad(frame.to(self.device) - self.pixel_mean, margin) + self.pixel_mean
 
     @torch.no_grad()
     def encode_frames(self, frames: Sequence[Tensor]) -> PixelFeatures:
