@@ -30,9 +30,7 @@ def frames_to_segment(record: VideoRecord, choice: str) -> Sequence[int]:
         ValueError: the choice is not known.
     """
     if choice not in ("all", "annotated", "interleaved"):
-        raise ValueError(
-            f"TEST.FRAMES is {choice!r}; known are all, annotated and interleaved"
-        )
+        raise ValueError(f"TEST.FRAMES is {choice!r}; known are all, annotated and interleaved")
     every = range(len(record))
     if choice == "all" or record.annotated is None:
         return every
