@@ -23,7 +23,7 @@ def add_genvis_config(cfg: CfgNode) -> None:
     # the published ones up to this many clips. An object of a longer video is no longer remembered
     # by what it looked like before them, only by the query that is carried from clip to clip. A
     # clip takes 0.2 MB at 100 queries, and up to a quarter more is held for the next ones.
-    node.MEMORY_SIZE = 1000
+    node.MEMORY_SIZE = 500
     # Train as published where that is a mistake: a new object may get the query of an object that
     # is hidden in the clip, so that both share it from then on. Without effect on inference.
     node.PUBLISHED_BEHAVIOUR = False

@@ -78,8 +78,9 @@ class VitaSession(InstanceSession):
             return
         if self._waiting:
             self._detect()
-        objects = self.model.associate(torch.cat(self._tokens))
-        self._tokens = []
+        tokens, self._tokens = torch.cat(self._tokens), []
+        objects = self.model.associate(tokens)
+        del tokens
         self._class_scores = class_probabilities(objects.class_logits)
         self._tracks = InstanceTracks(self._frame_size, len(self._class_scores))
         pairs = best_pairs(
