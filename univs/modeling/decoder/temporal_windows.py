@@ -7,8 +7,6 @@ and the beginning of the video, stays apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
@@ -67,30 +65,24 @@ def attend_in_windows(
     num_queries = tokens.shape[2]
     windows = tokens.roll(shift, dims=1).unflatten(1, (-1, window)).flatten(2, 3)  # G N W*Q C
     blocked = window_blocks(num_frames, window, shift)
-    parts = []
-    for chosen, is_blocked in _runs(blocked.flatten(1).any(1)):
+    # Only windows at the ends of the video block anything; the others need no mask.
+    is_blocked = blocked.flatten(1).any(1)
+    free = (~is_blocked).nonzero().flatten().split(_WINDOWS_AT_ONCE)
+    masked = is_blocked.nonzero().flatten().split(_WINDOWS_AT_ONCE)
+    parts, order = [], []
+    for indices in (*free, *masked):
+        if not len(indices):
+            continue
         mask = None
-        if is_blocked:
-            mask = _token_blocks(blocked[chosen], num_queries).to(tokens.device)
+        if is_blocked[indices[0]]:
+            mask = _token_blocks(blocked[indices], num_queries).to(tokens.device)
             mask = mask.repeat(len(tokens), 1, 1)  # G*n W*Q W*Q
-        part = windows[:, chosen]  # G n W*Q C
-        parts.append(layer(part.flatten(0, 1), None, mask).unflatten(0, part.shape[:2]))
-    windows = torch.cat(parts, dim=1)
-    del parts  # whole videos are large
+        chosen = windows[:, indices.to(tokens.device)]  # G n W*Q C
+        parts.append(layer(chosen.flatten(0, 1), None, mask).unflatten(0, chosen.shape[:2]))
+        order.append(indices)
+    restored = torch.cat(order).argsort().to(tokens.device)
+    windows = torch.cat(parts, dim=1)[:, restored]
     return windows.unflatten(2, (window, num_queries)).flatten(1, 2).roll(-shift, dims=1)
-
-
-def _runs(is_blocked: Tensor) -> Iterator[tuple[slice, bool]]:
-    """Consecutive windows that are alike, a few at a time.
-
-    Only windows at the ends of the video block anything; the others need no mask.
-    """
-    start = 0
-    for kind, count in zip(*is_blocked.unique_consecutive(return_counts=True), strict=True):
-        stop = start + int(count)
-        for first in range(start, stop, _WINDOWS_AT_ONCE):
-            yield slice(first, min(first + _WINDOWS_AT_ONCE, stop)), bool(kind)
-        start = stop
 
 
 def _token_blocks(blocked: Tensor, num_queries: int) -> Tensor:
