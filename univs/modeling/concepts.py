@@ -16,11 +16,11 @@ from torch import Tensor
 
 from univs.modeling.prompts.hashed_text import hashed_class_features
 
-# Of the published table of 3938 rows: first row and number of classes. UniVS takes the 1203 rows of
-# LVIS for BURST, too, which are not its 482 classes; it is trained on BURST without classes.
+# Of the published table of 3938 rows: first row and number of classes.
 PUBLISHED_DOMAINS = {
     "imagenet": (0, 1000),
     "lvis": (1000, 1203),
+    "burst": (1000, 1203),  # as published: the rows of LVIS, which are not the 482 of BURST
     "ytvis21": (2203, 40),
     "ovis": (2243, 25),
     "bdd_track": (2268, 8),
