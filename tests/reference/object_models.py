@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +141,40 @@ def recorded(*modules: nn.Module) -> Iterator[list[Tensor]]:
     yield outputs
     for hook in hooks:
         hook.remove()
+
+
+@contextlib.contextmanager
+def recorded_encoder(module: nn.Module) -> Iterator[Callable[[], Tensor]]:
+    """Record what the encoder layers of an object module make of one video.
+
+    Yields:
+        a function that gives them afterwards, ``(layer, T, fQ, 1, C)``; a layer works on windows.
+    """
+    with contextlib.ExitStack() as stack:
+        layers = [stack.enter_context(recorded(layer)) for layer in module.enc_ffn]
+        num_queries = len(module.fq_pos.weight)
+        yield lambda: torch.stack(
+            [
+                torch.cat([windows.flatten(0, 1) for windows in layer]).unflatten(
+                    0, (-1, num_queries)
+                )
+                for layer in layers
+            ]
+        ).unsqueeze(3)
+
+
+def check_encoded(case: GoldenCase, name: str, tokens: Tensor) -> None:
+    """Assert that tokens ``(..., T, fQ, 1, C)`` equal array ``name``, less the padding at its end.
+
+    The original encodes whole windows; what becomes of padding does not matter.
+    """
+    num_frames = tokens.shape[-4]
+    np.testing.assert_allclose(
+        thinned(tokens, case, name),
+        case.arrays[name][..., :num_frames, :, :, :],
+        **case.tolerance(name),
+        err_msg=f"{case.name}: {name}",
+    )
 
 
 def decoder_sublayers(module: nn.Module) -> list[nn.Module]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 import torch
@@ -52,7 +53,7 @@ class VitaSession(InstanceSession):
         super().reset()
         self._store.close()
         self._store = FrameStore()
-        self._tokens: list[Tensor] = []  # frame queries (T, fQ, C) of consecutive frames
+        self._tokens: deque[Tensor] = deque()  # frame queries (T, fQ, C) of consecutive frames
         self._cached: list[Tensor] = []  # mask features (T, C_mask, h, w) of the first frames
 
     @property
@@ -78,9 +79,7 @@ class VitaSession(InstanceSession):
             return
         if self._waiting:
             self._detect()
-        tokens, self._tokens = torch.cat(self._tokens), []
-        objects = self.model.associate(tokens)
-        del tokens
+        objects = self.model.associate(self._taken_tokens())
         self._class_scores = class_probabilities(objects.class_logits)
         self._tracks = InstanceTracks(self._frame_size, len(self._class_scores))
         pairs = best_pairs(
@@ -105,6 +104,11 @@ class VitaSession(InstanceSession):
             self._store.append(frame)
         self._tokens.append(detected.queries)
         self._waiting = []
+
+    def _taken_tokens(self) -> Iterator[Tensor]:
+        """The tokens in order; they are forgotten on the way."""
+        while self._tokens:
+            yield self._tokens.popleft()
 
     def _mask_features(self) -> Iterator[Tensor]:
         """Mask features of all frames in order, a few at a time; they are forgotten on the way."""

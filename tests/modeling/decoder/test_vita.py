@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+from collections import deque
+from itertools import count
+
 import pytest
 import torch
+import torch.nn.functional as F
 
+from reference.live_tensors import LiveTensors
 from reference.object_models import (
+    check_encoded,
     check_gradients,
     check_part,
     decoder_sublayers,
     filled_object_module,
     object_config,
     recorded,
+    recorded_encoder,
 )
 from univs.modeling.decoder import DecoderOutput, QueryPredictions, temporal_windows, vita
-from univs.modeling.decoder.temporal_windows import window_blocks
+from univs.modeling.decoder.temporal_windows import in_windows
 from univs.modeling.decoder.vita import ObjectPredictions, VitaObjectModule, frame_queries
 
 
@@ -23,20 +30,41 @@ def test_objects_of_videos_of_any_length_equal_the_original(case):
     queries = case.tensor("frame_queries")  # 1 T fQ C
     lengths = {int(name[1:].partition("_")[0]) for name in case.arrays if name[1:2].isdigit()}
     for length in sorted(lengths):
-        with recorded(*module.enc_ffn) as encoded, recorded(*decoder_sublayers(module)) as decoded:
+        with (
+            recorded_encoder(module) as encoded,
+            recorded(*decoder_sublayers(module)) as decoded,
+        ):
             output = module(queries[:, :length])
         check_part(case, f"T{length}_pred_logits", output.final.class_logits[None])
         check_part(case, f"T{length}_pred_mask_embed", output.final.mask_embeddings[None])
         check_part(case, f"T{length}_pred_cq_embed", output.final.identities[None])
         check_part(case, f"T{length}_pred_fq_embed", output.frame_identities[None])
         if f"T{length}_encoder_layers" in case.arrays:
-            layers = torch.stack(encoded).movedim(1, 3)  # layer T' fQ G C
-            check_part(case, f"T{length}_encoder_layers", layers)
+            check_encoded(case, f"T{length}_encoder_layers", encoded())
             sublayers = torch.stack(decoded).movedim(1, 2).unflatten(0, (-1, 3))
             check_part(case, f"T{length}_decoder_sublayers", sublayers)
         if f"T{length}_shift_mask_frames" in case.arrays:
-            blocked = window_blocks(length, module.window, (module.window + 1) // 2)
-            case.check(f"T{length}_shift_mask_frames", torch.where(blocked, -1000.0, 0.0))
+            mask = original_shift_mask(length, module.window, (module.window + 1) // 2)
+            case.check(f"T{length}_shift_mask_frames", mask)
+
+
+def window_numbers(num_frames: int, window: int, shift: int = 0) -> torch.Tensor:
+    """Which window each frame is in, ``(T,)``."""
+    numbers = count()
+
+    def number(tokens: torch.Tensor) -> torch.Tensor:
+        return torch.stack([torch.full_like(one, next(numbers)) for one in tokens])
+
+    parts = in_windows([number], [torch.zeros(1, num_frames, 1, 1)], window, shift)
+    return torch.cat(list(parts), dim=1).flatten()
+
+
+def original_shift_mask(num_frames: int, window: int, shift: int) -> torch.Tensor:
+    """The windows of a shifted layer as a mask of the padded and rolled video, ``(N, W, W)``."""
+    numbers = window_numbers(num_frames, window, shift)
+    padded = F.pad(numbers, (0, -num_frames % window), value=torch.nan)
+    slots = padded.roll(shift).view(-1, window)
+    return torch.where(slots[:, :, None] == slots[:, None], 0.0, -1000.0)
 
 
 def check_predictions(case, head: str, predictions: ObjectPredictions, shape: tuple) -> None:
@@ -105,15 +133,19 @@ def test_videos_of_a_batch_do_not_touch_each_other(num_frames):
     assert both.auxiliary == []
 
 
+def encoded(module: VitaObjectModule, queries: torch.Tensor) -> torch.Tensor:
+    return torch.cat(module.encode([queries]), dim=1)
+
+
 @torch.no_grad()
 def test_frames_reach_each_other_through_shifted_windows_only_in_evaluation():
     module, queries = small_module(), frames(9)
     changed = queries.clone()
     changed[:, 2] += 1
-    moved = (module.encode(queries) - module.encode(changed)).abs().amax((0, 2, 3)) > 1e-6
+    moved = (encoded(module, queries) - encoded(module, changed)).abs().amax((0, 2, 3)) > 1e-6
     assert moved[3:5].all()  # the next window, by the shift
     module.train()
-    moved = (module.encode(queries) - module.encode(changed)).abs().amax((0, 2, 3)) > 1e-6
+    moved = (encoded(module, queries) - encoded(module, changed)).abs().amax((0, 2, 3)) > 1e-6
     assert moved.tolist() == [True] * 3 + [False] * 6
 
 
@@ -123,28 +155,12 @@ def test_one_window_is_full_attention_in_training():
     full.load_state_dict(windowed.state_dict())
     for num_frames in (5, 3):
         queries = frames(num_frames)
-        torch.testing.assert_close(windowed.encode(queries), full.encode(queries))
-
-
-@torch.no_grad()
-def test_gradients_stay_finite_although_padding_sees_nothing():
-    module = small_module()
-    with torch.enable_grad():
-        module(frames(4)).final.class_logits.sum().backward()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters())
+        torch.testing.assert_close(encoded(windowed, queries), encoded(full, queries))
 
 
 def test_similarity_embeddings_can_be_left_out():
     output = small_module(embeds_frames=False, embeds_video=False)(frames(2))
     assert output.frame_identities is None and output.final.identities is None
-
-
-def test_window_blocks_by_hand():
-    # Five frames, padded to six, rolled by two: slots hold frames 4 (5: padding) 0 | 1 2 3.
-    blocked = window_blocks(5, 3, 2)
-    assert blocked[1].sum() == 0
-    assert (~blocked[0]).nonzero().tolist() == [[0, 0], [2, 2]]
-    assert window_blocks(5, 3)[1].tolist() == [[False, False, True]] * 3
 
 
 def test_more_layers_than_the_frame_decoder_has_is_an_error():
@@ -156,12 +172,32 @@ def test_more_layers_than_the_frame_decoder_has_is_an_error():
 
 
 @torch.no_grad()
-def test_long_videos_are_encoded_part_by_part(monkeypatch):
-    module, queries = small_module(), frames(40, groups=2)
-    expected = module.encode(queries)
-    monkeypatch.setattr(temporal_windows, "_WINDOWS_AT_ONCE", 3)
+@pytest.mark.parametrize("window", [3, 0])
+@pytest.mark.parametrize("pre_norm", [False, True])
+def test_a_video_in_parts_gives_what_it_gives_at_once(monkeypatch, window, pre_norm):
+    module, queries = small_module(window=window, pre_norm=pre_norm), frames(200, groups=2)
+    monkeypatch.setattr(vita, "_FRAMES_AT_ONCE", 200)
+    expected = module(queries)
     monkeypatch.setattr(vita, "_FRAMES_AT_ONCE", 7)
-    with recorded(module.enc_self_attn[1]) as windows, recorded(module.enc_ffn[1]) as hidden:
-        torch.testing.assert_close(module.encode(queries), expected)
-    assert max(len(part) for part in windows) == 2 * 3
-    assert max(part.shape[1] for part in hidden) == 7
+    for part_length in (1, 5, 64, 200):
+        with recorded(*module.enc_ffn) as windows:
+            found = module.associate(queries.split(part_length, dim=1))
+        torch.testing.assert_close(found.final.class_logits, expected.final.class_logits)
+        torch.testing.assert_close(found.final.mask_embeddings, expected.final.mask_embeddings)
+        if window:
+            assert max(part.shape[:2].numel() for part in windows) < 200 * 4
+
+
+@torch.no_grad()
+def test_a_long_video_takes_no_memory_beside_one_copy_of_its_tokens(monkeypatch):
+    monkeypatch.setattr(temporal_windows, "_WINDOWS_AT_ONCE", 2)
+    monkeypatch.setattr(vita, "_FRAMES_AT_ONCE", 6)
+    module, beside_tokens = small_module(), []
+    for num_frames in (200, 1000):
+        with LiveTensors() as tensors:
+            parts = deque(frames(1) for _ in range(num_frames))
+            token_bytes = tensors.now
+            module.associate(parts.popleft() for _ in range(num_frames))
+        beside_tokens.append(tensors.peak - token_bytes)
+    assert token_bytes == 1000 * 4 * 8 * 4
+    assert abs(beside_tokens[1] - beside_tokens[0]) < 0.02 * token_bytes

@@ -7,6 +7,7 @@ import torch
 from detectron2.modeling import build_model
 from reference.cases import manifest, random_pinned
 from reference.object_models import (
+    check_encoded,
     check_gradients,
     check_part,
     filled_object_model,
@@ -14,6 +15,7 @@ from reference.object_models import (
     own_config,
     padded_matches,
     recorded,
+    recorded_encoder,
     stored_assignment,
     training_samples,
 )
@@ -52,7 +54,7 @@ def test_every_stage_of_inference_equals_the_original(case):
     module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     with (
         recorded(module.vita_mask_features) as mask_features,
-        recorded(module.enc_ffn[-1]) as encoded,
+        recorded_encoder(module) as encoded,
         recorded(*module.transformer_ffn_layers) as decoded,
         recorded(module.pre_query_embed_v) as query_values,
     ):
@@ -61,7 +63,7 @@ def test_every_stage_of_inference_equals_the_original(case):
     assert [p.mask_logits.shape[1] for p in predictions] == case.meta["clips"]
     check_part(case, "frame_queries", torch.cat(last_head)[None])
     check_part(case, "vita_mask_features", torch.cat(mask_features))
-    check_part(case, "clip0_encoder_out", encoded[0].movedim(0, 2))  # T fQ G C
+    check_encoded(case, "clip0_encoder_out", encoded()[-1, : model.clip_length])
     carried = [module.query_feat.weight[None], *(output.decoded for output, _ in outputs)]
     keys = torch.cat(carried[:-1])
     check_part(case, "pre_query_k", module.pre_query_embed_k(keys)[:, :, None])

@@ -9,6 +9,7 @@ from detectron2.structures import Instances
 from reference.cases import manifest, random_pinned
 from reference.models import unpack_bits
 from reference.object_models import (
+    check_encoded,
     check_gradients,
     check_part,
     filled_object_model,
@@ -16,6 +17,7 @@ from reference.object_models import (
     own_config,
     padded_matches,
     recorded,
+    recorded_encoder,
     training_samples,
 )
 from reference.small_models import small_config, small_model, small_samples
@@ -49,12 +51,12 @@ def test_every_stage_of_inference_equals_the_original(case):
     module = model.vita_module
     with (
         recorded(module.input_proj_dec) as projected,
-        recorded(*module.enc_ffn) as encoded,
+        recorded_encoder(module) as encoded,
         recorded(*module.transformer_ffn_layers) as decoded,
     ):
         objects = module(queries)
     check_part(case, "vita_input_proj", projected[0].movedim(0, 2))  # T fQ G C
-    check_part(case, "vita_encoder_layers", torch.stack(encoded).movedim(1, 3))
+    check_encoded(case, "vita_encoder_layers", encoded())
     check_part(case, "vita_decoder_layers", torch.stack(decoded).movedim(1, 2))
     check_part(case, "vita_pred_logits", objects.final.class_logits[0])
     check_part(case, "vita_pred_mask_embed", objects.final.mask_embeddings[0])

@@ -75,9 +75,14 @@ class GenvisObjectModule(VitaObjectModule):
             the predictions for this clip, and the prototypes for the next one. Gradients flow
             through the prototypes.
         """
-        tokens = self.encode(queries)
-        output = self.decode(self.read(prototypes, len(tokens)), tokens)
+        tokens = self.encode([queries])
+        output = self.decode(self.read(prototypes, len(queries)), tokens)
+        output.frame_identities = self.frame_identities(tokens)
         return output, self.write(prototypes, output.decoded)
+
+    def initial_queries(self, groups: int) -> Tensor:
+        queries = super().initial_queries(groups)
+        return queries + self.pre_query_embed_v(queries)
 
     def read(self, prototypes: InstancePrototypes | None, groups: int) -> Tensor:
         """Video queries ``(G, Q, C)`` that a clip begins with.
@@ -89,8 +94,7 @@ class GenvisObjectModule(VitaObjectModule):
             groups: G.
         """
         if prototypes is None:
-            queries = self.query_feat.weight.expand(groups, -1, -1)
-            return queries + self.pre_query_embed_v(queries)
+            return self.initial_queries(groups)
         queries = prototypes.queries
         similarity = torch.einsum("gqc,gqmc->gqm", self.pre_query_embed_k(queries), prototypes.keys)
         remembered = torch.einsum("gqm,gqmc->gqc", similarity.softmax(-1), prototypes.values)

@@ -60,7 +60,7 @@ class SelfAttentionLayer(nn.Module):
         xavier_uniform_matrices(self)
 
     def forward(
-        self, queries: Tensor, query_position: Tensor | None, blocked: Tensor | None = None
+        self, queries: Tensor, query_position: Tensor | None = None, blocked: Tensor | None = None
     ) -> Tensor:
         """``(B, Q, C)`` -> ``(B, Q, C)``; ``blocked`` is bool ``(B, Q, Q)`` or ``(Q, Q)``."""
         x = self.norm(queries) if self.pre_norm else queries

@@ -1,94 +1,80 @@
 """Windows of consecutive frames within which tokens attend to each other (VITA, section 3.2).
 
-A layer cuts a video into windows of W frames. A *shifted* layer first rolls the frames by half a
-window, so that neighbouring windows exchange information; what the roll brings together, the end
-and the beginning of the video, stays apart.
+A layer cuts a video into windows of W frames. A *shifted* layer begins with a shorter window, so
+that neighbouring windows of the layer before exchange information. A video comes in parts, and a
+layer works on a few windows at a time: what a layer has written takes the place of what it has
+read, so that there is one copy of the tokens of a long video, however many layers there are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 import torch
 from torch import Tensor
 
-from univs.modeling.decoder.layers import SelfAttentionLayer
-from univs.modeling.decoder.masked_attention import open_empty_rows
+Layer = Callable[[Tensor], Tensor]
 
 # Bounds the memory that intermediate results of long videos take, without effect on results.
-_WINDOWS_AT_ONCE = 64
+_WINDOWS_AT_ONCE = 16
 
 
-def padded_length(num_frames: int, window: int) -> int:
-    """The number of frames rounded up to whole windows."""
-    return -(-num_frames // window) * window
+def in_windows(
+    layers: list[Layer], parts: Iterable[Tensor], window: int, shift: int = 0
+) -> Iterator[Tensor]:
+    """Apply layers, one after the other, to every window of a video on its own.
 
-
-def window_blocks(num_frames: int, window: int, shift: int = 0) -> Tensor:
-    """Which frame slots of each window must not look at which.
-
-    Without a shift only padding frames are never looked at. With a shift padding does not look
-    either, and the first window falls apart at the seam (as published).
+    The original pads the video to whole windows, rolls it by the shift, and masks the padding and
+    the seam of the roll. The windows here are what these masks leave.
 
     Args:
-        num_frames: frames of the video, T.
-        window: frames of a window, W.
-        shift: frames by which the video is rolled; slot s then holds frame s - shift.
+        layers: map tokens ``(N, w * Q, C)`` of N windows of w frames to as many tokens.
+        parts: tokens ``(G, t, Q, C)`` of consecutive frames, any number t of them.
+        window: frames W of a window, 0 for all frames of the video.
+        shift: by how many frames the first window is shorter than W.
 
-    Returns:
-        bool ``(N, W, W)`` on the CPU: window, looking slot, slot looked at; True where blocked.
+    Yields:
+        tokens ``(G, t, Q, C)`` of the same frames in the same order, in parts of another length.
     """
-    length = padded_length(num_frames, window)
-    frames = (torch.arange(length) - shift) % length
-    is_padding = (frames >= num_frames).view(-1, window)  # N W
-    blocked = is_padding[:, None].repeat(1, window, 1)
-    if shift:
-        blocked |= is_padding[:, :, None]
-        from_the_end = torch.arange(window) < shift
-        blocked[0] |= from_the_end[:, None] != from_the_end
-    return blocked
+    if window:
+        parts = cut(parts, (window - shift) if shift else 0, window * _WINDOWS_AT_ONCE)
+    else:
+        parts = (joined(list(parts)),)
+    for part in parts:
+        num_frames = part.shape[1]
+        whole = num_frames - num_frames % window if window else num_frames
+        for frames in (part[:, :whole], part[:, whole:]):
+            if num_frames := frames.shape[1]:
+                length = min(window or num_frames, num_frames)
+                windows = frames.unflatten(1, (-1, length))  # G N w Q C
+                tokens = windows.flatten(2, 3).flatten(0, 1)  # G*N w*Q C
+                for layer in layers:
+                    tokens = layer(tokens)
+                yield tokens.reshape(frames.shape)
 
 
-def attend_in_windows(
-    layer: SelfAttentionLayer, tokens: Tensor, num_frames: int, window: int, shift: int = 0
-) -> Tensor:
-    """Apply a self-attention layer within windows.
+def cut(parts: Iterable[Tensor], first: int, following: int) -> Iterator[Tensor]:
+    """Cut a stream of frames anew.
 
     Args:
-        layer: the layer.
-        tokens: ``(G, T', Q, C)``, T' the padded length; frames from ``num_frames`` on are padding.
-        num_frames: frames that are not padding.
-        window: frames per window W.
-        shift: see :func:`window_blocks`.
-
-    Returns:
-        ``(G, T', Q, C)``, the frames in the same order.
+        parts: ``(G, t, Q, C)``, any number t of frames each.
+        first: frames of the first new part; 0: as many as the others have.
+        following: frames of the other parts. The last has what is left.
     """
-    num_queries = tokens.shape[2]
-    windows = tokens.roll(shift, dims=1).unflatten(1, (-1, window)).flatten(2, 3)  # G N W*Q C
-    blocked = window_blocks(num_frames, window, shift)
-    # Only windows at the ends of the video block anything; the others need no mask.
-    is_blocked = blocked.flatten(1).any(1)
-    free = (~is_blocked).nonzero().flatten().split(_WINDOWS_AT_ONCE)
-    masked = is_blocked.nonzero().flatten().split(_WINDOWS_AT_ONCE)
-    parts, order = [], []
-    for indices in (*free, *masked):
-        if not len(indices):
-            continue
-        mask = None
-        if is_blocked[indices[0]]:
-            mask = _token_blocks(blocked[indices], num_queries).to(tokens.device)
-            mask = mask.repeat(len(tokens), 1, 1)  # G*n W*Q W*Q
-        chosen = windows[:, indices.to(tokens.device)]  # G n W*Q C
-        parts.append(layer(chosen.flatten(0, 1), None, mask).unflatten(0, chosen.shape[:2]))
-        order.append(indices)
-    restored = torch.cat(order).argsort().to(tokens.device)
-    windows = torch.cat(parts, dim=1)[:, restored]
-    return windows.unflatten(2, (window, num_queries)).flatten(1, 2).roll(-shift, dims=1)
+    wanted, waiting, num_waiting = first or following, [], 0
+    for part in parts:
+        while num_waiting + part.shape[1] >= wanted:
+            taken = wanted - num_waiting
+            yield joined([*waiting, part[:, :taken]])
+            part = part[:, taken:]
+            wanted, waiting, num_waiting = following, [], 0
+        if part.shape[1]:
+            waiting.append(part)
+            num_waiting += part.shape[1]
+    if waiting:
+        yield joined(waiting)
 
 
-def _token_blocks(blocked: Tensor, num_queries: int) -> Tensor:
-    """Blocks between frames -> blocks between their tokens, ``(N, W*Q, W*Q)``.
-
-    Slots that may look nowhere hold padding; what they become does not matter.
-    """
-    opened = open_empty_rows(blocked)
-    return opened.repeat_interleave(num_queries, 1).repeat_interleave(num_queries, 2)
+def joined(parts: list[Tensor]) -> Tensor:
+    """Parts ``(G, t, Q, C)`` of a video as one, not copied if there is one only."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)

@@ -8,22 +8,23 @@ object: a class, and an embedding whose product with the mask features of any fr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from fvcore.nn import weight_init
 from torch import Tensor, nn
 
 from detectron2.config import configurable
-from univs.modeling.decoder.layers import MLP, CrossAttentionLayer, FFNLayer, SelfAttentionLayer
+from univs.modeling.decoder.layers import MLP, FFNLayer, SelfAttentionLayer
+from univs.modeling.decoder.long_memory import LongMemoryAttentionLayer
 from univs.modeling.decoder.masked_attention import MultiScaleMaskedTransformerDecoder
 from univs.modeling.decoder.predictions import DecoderOutput
 from univs.modeling.decoder.registry import TRANSFORMER_DECODER_REGISTRY
-from univs.modeling.decoder.temporal_windows import attend_in_windows, padded_length
+from univs.modeling.decoder.temporal_windows import cut, in_windows
 
-# Bounds the memory that hidden layers take with long videos, without effect on results.
-_FRAMES_AT_ONCE = 256
+# Bounds the memory that intermediate results of long videos take, without effect on results.
+_FRAMES_AT_ONCE = 96
 
 
 @TRANSFORMER_DECODER_REGISTRY.register()
@@ -69,7 +70,7 @@ class ObjectOutput:
         final: of the last layer.
         auxiliary: of the layers before it; empty without deep supervision and in evaluation.
         frame_identities: ``(G, T, fQ, C)`` similarity embeddings of the frame queries, None without
-            similarity loss.
+            similarity loss and where nobody needs them.
         decoded: ``(G, Q, C)``, the video queries after the last layer, not normalised.
     """
 
@@ -125,7 +126,7 @@ class VitaObjectModule(nn.Module):
             SelfAttentionLayer(hidden_dim, nheads, **options) for _ in range(dec_layers)
         )
         self.transformer_cross_attention_layers = nn.ModuleList(
-            CrossAttentionLayer(hidden_dim, nheads, **options) for _ in range(dec_layers)
+            LongMemoryAttentionLayer(hidden_dim, nheads, **options) for _ in range(dec_layers)
         )
         self.transformer_ffn_layers = nn.ModuleList(
             FFNLayer(hidden_dim, dim_feedforward, **options) for _ in range(dec_layers)
@@ -186,50 +187,59 @@ class VitaObjectModule(nn.Module):
             queries: frame queries ``(G, T, fQ, C)`` of G videos or clips; the frame decoder layers
                 of one clip are clips of their own.
         """
-        tokens = self.encode(queries)
-        initial = self.query_feat.weight.expand(len(tokens), -1, -1)  # G Q C
-        return self.decode(initial, tokens)
+        tokens = self.encode([queries])
+        output = self.decode(self.initial_queries(len(queries)), tokens)
+        output.frame_identities = self.frame_identities(tokens)
+        return output
+
+    def associate(self, parts: Iterable[Tensor]) -> ObjectOutput:
+        """:meth:`forward` for long videos, without ``frame_identities``.
+
+        Args:
+            parts: frame queries ``(G, t, fQ, C)`` of consecutive frames. A generator that forgets
+                what it has given saves a second copy of them.
+        """
+        tokens = self.encode(parts)
+        return self.decode(self.initial_queries(len(tokens[0])), tokens)
+
+    def initial_queries(self, groups: int) -> Tensor:
+        """Video queries ``(G, Q, C)`` before they have seen anything."""
+        return self.query_feat.weight.expand(groups, -1, -1)
 
     def mask_features(self, finest: Tensor) -> Tensor:
         """Mask features ``(N, C_mask, h, w)`` of the finest maps ``(N, C, h, w)`` of N frames."""
         return self.vita_mask_features(finest)
 
-    def encode(self, queries: Tensor) -> Tensor:
+    def encode(self, parts: Iterable[Tensor]) -> list[Tensor]:
         """Let the frame queries exchange information over time.
 
         Every second layer shifts its windows, in evaluation only (as published: training clips fit
         one window). Published weights need that.
 
         Args:
-            queries: ``(G, T, fQ, C)``.
+            parts: ``(G, t, fQ, C)`` of consecutive frames.
 
         Returns:
-            ``(G, T, fQ, C)``.
+            the encoded ``(G, t, fQ, C)``, in parts that are long enough to be worked on one by one.
         """
-        num_frames = queries.shape[1]
-        window = self.window or num_frames
-        tokens = self.input_proj_dec(queries)
-        padding = padded_length(num_frames, window) - num_frames
-        tokens = F.pad(tokens, (0, 0, 0, 0, 0, padding))  # G T' fQ C
+        tokens = map(self.input_proj_dec, parts)
         layers = zip(self.enc_self_attn, self.enc_ffn, strict=True)
         for index, (self_attention, feed_forward) in enumerate(layers):
-            is_shifted = bool(self.window) and not self.training and index % 2 == 1
-            shift = (window + 1) // 2 if is_shifted else 0
-            tokens = attend_in_windows(self_attention, tokens, num_frames, window, shift)
-            # The hidden layer is several times as wide: part by part.
-            parts = [feed_forward(part) for part in tokens.split(_FRAMES_AT_ONCE, dim=1)]
-            tokens = torch.cat(parts, dim=1)
-        return tokens[:, :num_frames]
+            is_shifted = not self.training and index % 2 == 1
+            shift = (self.window + 1) // 2 if is_shifted else 0
+            tokens = in_windows([self_attention, feed_forward], tokens, self.window, shift)
+        return list(cut(tokens, 0, _FRAMES_AT_ONCE))
 
-    def decode(self, initial: Tensor, tokens: Tensor) -> ObjectOutput:
+    def decode(self, initial: Tensor, tokens: list[Tensor]) -> ObjectOutput:
         """Let video queries attend to encoded frame queries.
 
         Args:
             initial: video queries ``(G, Q, C)``.
-            tokens: ``(G, T, fQ, C)``.
+            tokens: ``(G, t, fQ, C)`` of consecutive frames.
         """
-        memory = tokens.flatten(1, 2)  # G T*fQ C
-        memory_position = self.fq_pos.weight.repeat(tokens.shape[1], 1)
+        memory = [part.flatten(1, 2) for part in tokens]  # G t*fQ C
+        longest = self.fq_pos.weight.repeat(max(part.shape[1] for part in tokens), 1)
+        memory_position = [longest[: part.shape[1]] for part in memory]
         position = self.query_embed.weight
         queries, predictions = initial, []
         layers = zip(
@@ -245,12 +255,11 @@ class VitaObjectModule(nn.Module):
             is_last = index == len(self.transformer_ffn_layers)
             if is_last or (self.training and self.deep_supervision):
                 predictions.append(self.predict(queries))
-        return ObjectOutput(
-            final=predictions[-1],
-            decoded=queries,
-            auxiliary=predictions[:-1],
-            frame_identities=self.sim_embed_frame(tokens) if self.sim_embed_frame else None,
-        )
+        return ObjectOutput(final=predictions[-1], decoded=queries, auxiliary=predictions[:-1])
+
+    def frame_identities(self, tokens: list[Tensor]) -> Tensor | None:
+        """Similarity embeddings ``(G, T, fQ, C)`` of encoded frame queries, see :meth:`encode`."""
+        return self.sim_embed_frame(torch.cat(tokens, dim=1)) if self.sim_embed_frame else None
 
     def predict(self, queries: Tensor) -> ObjectPredictions:
         """Classes and embeddings of video queries ``(G, Q, C)``."""

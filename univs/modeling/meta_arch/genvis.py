@@ -184,14 +184,6 @@ class Genvis(Vita):
         output, prototypes = self.vita_module(queries[None], prototypes)
         return video_objects(output), prototypes
 
-    def associate(self, queries: Tensor) -> VideoObjects:
-        """Find the objects of a video in the frame queries ``(T, fQ, C)`` of all its frames.
-
-        This takes the whole video for one clip.
-        """
-        objects, _ = self.follow(queries, None)
-        return objects
-
 
 def as_frames(image: Tensor | list[Tensor]) -> list[Tensor]:
     """A still image as a video of one frame; lists of frames are returned unchanged."""

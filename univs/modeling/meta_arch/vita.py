@@ -7,6 +7,7 @@ the business of :mod:`univs.tracking`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -199,7 +200,7 @@ class Vita(MaskFormerBase):
             frames: RGB ``(3, h, w)`` each, values 0..255.
         """
         detected = self.detect_frames(frames)
-        return clip_prediction(self.associate(detected.queries), detected.mask_features)
+        return clip_prediction(self.associate([detected.queries]), detected.mask_features)
 
     def predict_image(self, frame: Tensor, output_size: tuple[int, int]) -> Instances:
         """Segment one still image as a video of one frame.
@@ -242,9 +243,14 @@ class Vita(MaskFormerBase):
         return self.vita_module.mask_features(self.pixel_features(self.preprocess(frames)).finest)
 
     @torch.no_grad()
-    def associate(self, queries: Tensor) -> VideoObjects:
-        """Find the objects of a video in the frame queries ``(T, fQ, C)`` of all its frames."""
-        return video_objects(self.vita_module(queries[None]))
+    def associate(self, parts: Iterable[Tensor]) -> VideoObjects:
+        """Find the objects of a video.
+
+        Args:
+            parts: frame queries ``(t, fQ, C)`` of consecutive frames, together all of the video. A
+                generator that forgets what it has given saves a second copy of them.
+        """
+        return video_objects(self.vita_module.associate(part[None] for part in parts))
 
 
 def as_clip(sample: dict) -> dict:
