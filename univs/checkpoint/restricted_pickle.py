@@ -12,7 +12,7 @@ import contextlib
 import io
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -113,13 +113,39 @@ _ALLOWED: dict[str, object] = {
 }
 
 
-def numpy_allowed() -> contextlib.AbstractContextManager:
-    """Let ``torch.load(weights_only=True)`` read NumPy arrays too; needs torch 2.5."""
-    if not hasattr(torch.serialization, "safe_globals"):
-        return contextlib.nullcontext()
-    functions = [(value, name) for name, value in _ALLOWED.items() if name.startswith("numpy.")]
-    dtypes = [type(np.dtype(code)) for code in "efdbhilqB?"]
-    return torch.serialization.safe_globals([*functions, (_encode, "_codecs.encode"), *dtypes])
+@contextlib.contextmanager
+def numpy_allowed() -> Iterator[None]:
+    """Let ``torch.load(weights_only=True)`` read NumPy arrays too."""
+    functions = {name: value for name, value in _ALLOWED.items() if name.startswith("numpy.")}
+    functions["_codecs.encode"] = _encode
+    named = [_under_name(value, name) for name, value in functions.items()]
+    with _safe_globals([*named, *(type(np.dtype(code)) for code in "efdbhilqB?")]):
+        yield
+
+
+def _under_name(value: Callable, name: str) -> Callable:
+    """A class as it is; a function as one that says it is called ``name``: torch looks there."""
+    if isinstance(value, type):
+        return value
+
+    def call(*arguments: object) -> object:
+        return value(*arguments)
+
+    call.__module__, _, call.__name__ = name.rpartition(".")
+    call.__qualname__ = call.__name__
+    return call
+
+
+@contextlib.contextmanager
+def _safe_globals(values: list[Callable]) -> Iterator[None]:
+    """``torch.serialization.safe_globals``, which torch 2.4 does not have."""
+    before = list(torch.serialization.get_safe_globals())
+    torch.serialization.add_safe_globals(values)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
 
 
 def unsupported_global(error: pickle.UnpicklingError) -> str | None:
