@@ -14,6 +14,7 @@ from univs.evaluation.image_panoptic import ImagePanopticEvaluator
 from univs.evaluation.image_semantic import ImageSemanticEvaluator
 from univs.evaluation.label_map_files import voc_palette, youtube_vos_palette
 from univs.evaluation.metadata import class_names, dataset_ids, required
+from univs.evaluation.panoptic_submission import PanopticSubmissionEvaluator
 from univs.evaluation.referring import ReferringEvaluator
 from univs.evaluation.step import StepEvaluator
 from univs.evaluation.video_instance import YoutubeVISEvaluator
@@ -27,7 +28,11 @@ def _youtube_vis(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
 
 
 def _video_panoptic(metadata: Metadata, output_dir: str) -> DatasetEvaluator:
-    return VideoPanopticEvaluator(truth.panoptic_video_truth(metadata), output_dir)
+    annotations = truth.panoptic_video_truth(metadata)
+    if annotations is None:
+        image_ids = truth.cityscapes_vps_images(metadata)
+        return PanopticSubmissionEvaluator(len(class_names(metadata)), output_dir, image_ids)
+    return VideoPanopticEvaluator(annotations, output_dir)
 
 
 def _step(metadata: Metadata, output_dir: str) -> DatasetEvaluator:

@@ -106,6 +106,8 @@ def _score_tracks(
 
 def _video_panoptic(metadata: Metadata, results: Path, processes: int) -> Report:
     truth = benchmark_truth.panoptic_video_truth(metadata)
+    if truth is None:
+        raise ValueError(benchmark_truth.not_public(metadata))
     videos = video_panoptic.score_videos(truth, results, processes=processes)
 
     def numbers(part: Mapping) -> Numbers:

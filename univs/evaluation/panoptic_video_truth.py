@@ -37,7 +37,7 @@ from univs.evaluation.video_statistics import (
 # One frame of a prediction: segment ids [H, W], and {id, category_id} of every segment.
 PanopticPrediction = tuple[np.ndarray, Sequence[Mapping]]
 
-_FRAMES_PER_VIDEO = 10000  # in the ids of Cityscapes-VPS, a bound
+FRAMES_PER_VIDEO = 10000  # in the ids of Cityscapes-VPS, a bound
 
 
 class PanopticVideoScores(NamedTuple):
@@ -232,7 +232,7 @@ class CityscapesVpsTruth(PanopticVideoTruth):
                 "map": annotations[image["id"]].get("file_name"),
                 "segments_info": annotations[image["id"]]["segments_info"],
             }
-            videos.setdefault(image["id"] // _FRAMES_PER_VIDEO, []).append(entry)
+            videos.setdefault(image["id"] // FRAMES_PER_VIDEO, []).append(entry)
         return videos
 
     def id_map(self, video: Hashable, name: str) -> np.ndarray:
