@@ -62,11 +62,9 @@ def load_segmenter(options: argparse.Namespace):
     from univs.data import register_datasets
     from univs.tracking import Segmenter
 
-    keywords = {"options": options.opts, "device": options.device}
-    if options.weights and options.config_file:
-        return univs.load(options.config_file, weights=options.weights, **keywords)
     if options.weights:
-        return univs.load(options.weights, **keywords)
+        model_files = [path for path in (options.config_file, options.weights) if path is not None]
+        return univs.load(*model_files, options=options.opts, device=options.device)
     cfg = load_config(options.config_file or DEFAULT_CONFIG, options.opts)
     register_datasets()
     cfg.MODEL.DEVICE = options.device or ("cuda" if torch.cuda.is_available() else "cpu")

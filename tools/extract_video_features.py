@@ -42,11 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(
                 f"several videos have the name {repeated[0]}, and so would their files"
             )
-        keywords = {"options": options.opts, "device": options.device}
-        if options.config_file is None:
-            segmenter = univs.load(options.weights, **keywords)
-        else:
-            segmenter = univs.load(options.config_file, weights=options.weights, **keywords)
+        model_files = [path for path in (options.config_file, options.weights) if path is not None]
+        segmenter = univs.load(*model_files, options=options.opts, device=options.device)
         if not isinstance(segmenter.model, UnivsBase):
             raise ValueError(f"{options.weights} is no UniVS model")
         for source in sources:

@@ -138,10 +138,11 @@ def run(options: argparse.Namespace) -> int:
     source = open_source(options.video, on_bad_frame=options.on_bad_frame)
     output = options.output or Path("output") / source.name
     check_output_folder(output.absolute())
-    if options.config_file is None and options.weights is None:
+    model_files = [path for path in (options.config_file, options.weights) if path is not None]
+    if not model_files:
         raise ValueError("say which model to use: give --weights, or --config-file, or both.")
-    for path in (options.config_file, options.weights):
-        if path is not None and "://" not in str(path) and not Path(path).is_file():
+    for path in model_files:
+        if "://" not in str(path) and not Path(path).is_file():
             raise FileNotFoundError(f"{path}: there is no such file; check the path.")
 
     from rich.console import Console
@@ -155,12 +156,7 @@ def run(options: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     device = _choose_device(options.device)
     with console.status(f"Loading the model onto {device} ..."):
-        if options.config_file is None:
-            segmenter = univs.load(options.weights, options=overrides, device=device)
-        else:
-            segmenter = univs.load(
-                options.config_file, weights=options.weights, options=overrides, device=device
-            )
+        segmenter = univs.load(*model_files, options=overrides, device=device)
     if len(options.task) > 1:
         return _run_tasks(options, console, segmenter, source, output, targets)
     task = options.task[0] if options.task else task_of_targets(targets)

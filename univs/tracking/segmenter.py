@@ -171,8 +171,8 @@ class Segmenter:
 
 def load(
     source: str | os.PathLike,
-    *,
     weights: str | os.PathLike | None = None,
+    *,
     options: Sequence[object] = (),
     device: str | torch.device | None = None,
 ) -> Segmenter:
