@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from detectron2.data import DatasetCatalog
+from detectron2.modeling import build_model
 from reference.miniatures import FAMILY_OF, Miniatures, benchmark_config
 from univs.data.record import record_of
 from univs.engine.trainer import Trainer, evaluate
+from univs.engine.video_inference import VideoInference
 
 _SCORED = {  # dataset -> system, what it is trained on, main figure
     "ytvis19_val": ("mask2former_video", "ytvis19_train", "segm/AP"),
@@ -101,3 +103,16 @@ def test_a_submission_is_written_where_the_truth_is_hidden(name, miniatures, tmp
         assert {video for video in videos if any(video in path.parts for path in written)} == {
             *videos
         }
+
+
+def test_another_class_list_than_that_of_the_dataset_is_an_error(miniatures):
+    miniatures.ready(FAMILY_OF["burst_train"])
+    cfg = benchmark_config("univs", "burst_train")
+    cfg.MODEL.UniVS.CONCEPTS = [
+        [domain, [*names, "one more"] if domain == "burst" else names]
+        for domain, names in cfg.MODEL.UniVS.CONCEPTS
+    ]
+    inference = VideoInference(build_model(cfg).eval(), cfg)
+    message = "burst_val_class has 6 classes, but the class list 'burst' of the model has 7"
+    with pytest.raises(ValueError, match=message):
+        inference([DatasetCatalog.get("burst_val_class")[0]])
