@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -195,7 +196,7 @@ def test_hooks_after_train_run_when_interrupted(tmp_path):
     assert ended == [5]
 
 
-def _run_script(folder: Path, *options: str) -> subprocess.Popen:
+def _run_script(folder: Path, *options: str, **settings: object) -> subprocess.Popen:
     repository = Path(__file__).resolve().parents[2]
     path = os.pathsep.join([str(repository), str(repository / "tests")])
     return subprocess.Popen(
@@ -206,6 +207,7 @@ def _run_script(folder: Path, *options: str) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        **settings,
     )
 
 
@@ -260,3 +262,16 @@ def test_sigint_to_two_processes(tmp_path):
     assert last.name == f"model_{iteration:07d}.pth"
     resumed = linear_trainer(linear_config(tmp_path), resume=True)
     assert resumed.start_iter == iteration + 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells a process")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="one process per GPU where there are GPUs")
+def test_no_process_outlives_the_one_that_launched_it(tmp_path, only_standin):
+    # As in the background of a script, where shells let SIGINT be ignored.
+    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    process = _run_script(tmp_path, "--processes", "2", preexec_fn=ignore)
+    assert any("iter: 19 " in line for line in process.stdout)
+    process.terminate()
+    process.communicate(timeout=60)  # ends when nobody holds the output any more
+    assert process.returncode == -signal.SIGTERM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from datetime import timedelta
@@ -75,6 +76,9 @@ def _distributed_worker(
     args: tuple,
     timeout: timedelta,
 ) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # In the background of a script. PyTorch would tell by SIGINT that the parent has gone.
+        mp._prctl_pr_set_pdeathsig(signal.SIGTERM)
     has_gpu = torch.cuda.is_available()
     if has_gpu and num_gpus_per_machine > torch.cuda.device_count():
         raise ValueError(
