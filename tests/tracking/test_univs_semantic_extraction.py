@@ -104,10 +104,11 @@ def test_the_tool_writes_the_features_of_several_videos(main, folders, tmp_path,
     assert len(capsys.readouterr().out.splitlines()) == 4
     expected = extract_semantics(model, load_config(config, words[-2:]), scene(3))
     for name in ("a", "b"):
-        tokens = torch.load(tmp_path / "out" / f"{name}_obj_tokens_32_1.pt")
+        tokens = torch.load(tmp_path / "out" / f"{name}_obj_tokens_32_1.pt", weights_only=True)
         torch.testing.assert_close(tokens, expected.object_tokens)
         path = tmp_path / "out" / f"{name}_compression_mask_features_32_1.pt"
-        torch.testing.assert_close(torch.load(path), expected.mask_features)
+        features = torch.load(path, weights_only=True)
+        torch.testing.assert_close(features, expected.mask_features)
 
 
 def test_the_tool_says_what_is_wrong(main, folders, tmp_path, capsys):
