@@ -42,15 +42,20 @@ def in_windows(
         parts = (joined(list(parts)),)
     for part in parts:
         num_frames = part.shape[1]
-        whole = num_frames - num_frames % window if window else num_frames
-        for frames in (part[:, :whole], part[:, whole:]):
-            if num_frames := frames.shape[1]:
-                length = min(window or num_frames, num_frames)
-                windows = frames.unflatten(1, (-1, length))  # G N w Q C
-                tokens = windows.flatten(2, 3).flatten(0, 1)  # G*N w*Q C
-                for layer in layers:
-                    tokens = layer(tokens)
-                yield tokens.reshape(frames.shape)
+        length = min(window or num_frames, num_frames)
+        whole = num_frames - num_frames % length
+        yield _applied(layers, part[:, :whole], length)
+        if whole < num_frames:  # the end of the video
+            yield _applied(layers, part[:, whole:], num_frames - whole)
+
+
+def _applied(layers: list[Layer], frames: Tensor, length: int) -> Tensor:
+    """Apply ``layers`` to windows of ``length`` frames ``(G, N * length, Q, C)``."""
+    windows = frames.unflatten(1, (-1, length))  # G N w Q C
+    tokens = windows.flatten(2, 3).flatten(0, 1)  # G*N w*Q C
+    for layer in layers:
+        tokens = layer(tokens)
+    return tokens.reshape(frames.shape)
 
 
 def cut(parts: Iterable[Tensor], first: int, following: int) -> Iterator[Tensor]:
