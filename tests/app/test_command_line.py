@@ -21,8 +21,8 @@ def loaded(monkeypatch, make_segmenter):
     """Let `univs.load` give a colour segmenter; collects what it is called with."""
     calls = []
 
-    def load(config_file, *, weights, options, device):
-        calls.append((str(config_file), weights, options, device))
+    def load(*files, options, device):
+        calls.append((*map(str, files), options, device))
         return make_segmenter(delay=2)
 
     monkeypatch.setitem(vars(univs), "load", load)
@@ -59,7 +59,7 @@ def test_segment_writes_and_says_where(video, config, loaded, tmp_path, capsys):
     arguments = ["segment", str(video), "--config-file", config, "--output", str(tmp_path / "out")]
     extra = ["--opts", "A.B", "1", "C", "-2.5", "--device", "cpu", "--score-threshold", "0.3"]
     assert main(arguments + extra) == 0
-    assert loaded == [(config, None, ["A.B", "1", "C", "-2.5"], "cpu")]
+    assert loaded == [(config, ["A.B", "1", "C", "-2.5"], "cpu")]
     assert sorted(os.listdir(tmp_path / "out")) == ["clip.json", "clip_overlay.mp4", "masks"]
     output = capsys.readouterr().out
     assert "8 frames, 2 of 2 tracks with a score of 0.3 or more" in output

@@ -33,15 +33,11 @@ def total_loss(cfg: CfgNode, samples: list[dict], precision: torch.dtype | None)
 @pytest.mark.parametrize(
     ("system", "dataset"),
     [
-        ("mask2former_image", "coco_instance_train"),
         ("mask2former_video", "ytvis19_train"),
         ("vita", "ytvis21_train"),
-        ("genvis_online", "ovis_train"),
         ("univs", "vipseg_train"),
-        ("univs", "davis17_train"),
         ("univs", "refytvos_train"),
         ("tarvis", "vipseg_train"),
-        ("tarvis", "davis17_train"),
     ],
 )
 def test_losses_under_autocast_are_nearly_those_without(system, dataset, miniatures):
@@ -50,8 +46,6 @@ def test_losses_under_autocast_are_nearly_those_without(system, dataset, miniatu
     seed_all_rng(0)
     samples = next(iter(build_train_loader(cfg)))
     expected = total_loss(cfg, samples, None)
-    for precision in (torch.float16, torch.bfloat16):
-        # The untrained UniVS has losses in the thousands, from logits that are far too large.
-        torch.testing.assert_close(
-            total_loss(cfg, samples, precision), expected, rtol=0.04, atol=0.0
-        )
+    found = total_loss(cfg, samples, torch.float16)
+    # The untrained UniVS has losses in the thousands, from logits that are far too large.
+    torch.testing.assert_close(found, expected, rtol=0.04, atol=0.0)
