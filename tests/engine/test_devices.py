@@ -44,7 +44,6 @@ def first_step(cfg: CfgNode, device: torch.device) -> dict[str, torch.Tensor]:
     ("system", "dataset"),
     [
         ("mask2former_image", "coco_instance_train"),
-        ("semantic", "ade20k_semantic_train"),
         ("mask2former_video", "ytvis19_train"),
         ("genvis_online", "ovis_train"),
         ("univs", "vipseg_train"),

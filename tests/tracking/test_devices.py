@@ -39,7 +39,7 @@ def small(name: str) -> Segmenter:
     return Segmenter(small_model(config), config, class_names=())
 
 
-def results(segmenter: Segmenter, task: str, num_frames: int = 9) -> VideoResult:
+def results(segmenter: Segmenter, task: str, num_frames: int = 5) -> VideoResult:
     with segmenter.session(task) as session:
         if task in TARGET_TASKS:
             session.add(target_for(task))
