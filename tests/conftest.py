@@ -11,6 +11,7 @@ from hypothesis import settings
 
 import univs  # noqa: F401  makes detectron2 importable before tests are collected
 from reference.cases import DEFAULT_ROOT, golden_cases
+from reference.miniatures import Miniatures
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,3 +45,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     system, *kinds = marker.args
     cases = golden_cases(metafunc.config.getoption("--golden"), system, tuple(kinds))
     metafunc.parametrize("case", cases, ids=[case.name for case in cases])
+
+
+@pytest.fixture(scope="session")
+def miniatures(tmp_path_factory: pytest.TempPathFactory) -> Miniatures:
+    """Miniatures of every dataset of the catalogue."""
+    return Miniatures(tmp_path_factory.mktemp("miniatures"))

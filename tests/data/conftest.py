@@ -11,7 +11,6 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from detectron2.data import MetadataCatalog
-from reference.miniatures import Miniatures
 from univs.config import load_config
 from univs.data import register_datasets
 from univs.data.frames import ImageFrames
@@ -112,9 +111,3 @@ def toy_config():
     """The config of the toy video model, not frozen."""
     path = Path(__file__).resolve().parents[2] / "configs" / "toy" / "mask2former_video.yaml"
     return load_config(path, [])
-
-
-@pytest.fixture(scope="session")
-def miniatures(tmp_path_factory: pytest.TempPathFactory) -> Miniatures:
-    """Miniatures of every dataset of the catalogue."""
-    return Miniatures(tmp_path_factory.mktemp("miniatures"))

@@ -9,16 +9,11 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import EventStorage
-from reference.miniatures import FAMILY_OF, Miniatures, benchmark_config
+from reference.miniatures import FAMILY_OF, benchmark_config
 from reference.pretended_device import DeviceMismatch, pretended_device
 from univs.data import build_test_loader, build_train_loader
 from univs.engine.optimizer import build_optimizer
 from univs.engine.trainer import Trainer
-
-
-@pytest.fixture(scope="module")
-def miniatures(tmp_path_factory) -> Miniatures:
-    return Miniatures(tmp_path_factory.mktemp("miniatures"))
 
 
 def first_step(cfg: CfgNode, device: torch.device) -> dict[str, torch.Tensor]:

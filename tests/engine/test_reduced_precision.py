@@ -9,13 +9,8 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import EventStorage
-from reference.miniatures import FAMILY_OF, Miniatures, benchmark_config
+from reference.miniatures import FAMILY_OF, benchmark_config
 from univs.data import build_train_loader
-
-
-@pytest.fixture(scope="module")
-def miniatures(tmp_path_factory) -> Miniatures:
-    return Miniatures(tmp_path_factory.mktemp("miniatures"))
 
 
 def total_loss(cfg: CfgNode, samples: list[dict], precision: torch.dtype | None) -> torch.Tensor:

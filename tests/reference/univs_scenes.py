@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from detectron2.config import CfgNode
-from reference.small_univs import small_univs_config, small_univs_model
+from reference.small_univs import rectangle, small_univs_config, small_univs_model
 from univs.data import register_datasets
 from univs.modeling.meta_arch.univs import UnivsBase
+from univs.structures import MaskTarget, PointTarget, TextTarget
 
 _SHAPES = ["circle", "square", "triangle", "star", "cross", "ring"]
 _STUFF = ["sky", "grass", "water", "road"]
@@ -60,3 +61,14 @@ def scene(num_frames: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
         colour = (255, 30, 30) if index // 6 % 2 else (10, 10, 220)
         video[index, top : top + 16, left : left + 20] = colour
     return video
+
+
+def target_for(
+    task: str, size: tuple[int, int] = (48, 64)
+) -> MaskTarget | PointTarget | TextTarget:
+    """What a task that follows targets is given in the first frame of a scene."""
+    if task == "refvos":
+        return TextTarget(id=1, text="the red square")
+    if task == "pet":
+        return PointTarget(id=1, points=[[20, 20]])
+    return MaskTarget(id=1, mask=rectangle(5, 5, 30, 40, size))

@@ -9,10 +9,9 @@ from detectron2.modeling import build_model
 from reference.held_memory import held_bytes
 from reference.models import CONFIGS
 from reference.small_models import small_config, small_model
-from reference.small_univs import rectangle
-from reference.univs_scenes import scene, scene_config, scene_model
+from reference.univs_scenes import scene, scene_config, scene_model, target_for
 from univs.config import load_config
-from univs.structures import MaskTarget, PointTarget, TextTarget, mask_log, spooled_blocks
+from univs.structures import mask_log, spooled_blocks
 from univs.tracking import Segmenter
 from univs.tracking.session import TARGET_TASKS
 
@@ -65,11 +64,3 @@ def test_memory_does_not_grow(monkeypatch, new_segmenter, task):
         assert session.finish().num_frames == LONG
     # The run lengths of one mask take 100 bytes and more, a label map 6000.
     assert (min(held[LONG]) - min(held[SHORT])) / (LONG - SHORT) < 50
-
-
-def target_for(task: str):
-    if task == "refvos":
-        return TextTarget(id=1, text="the red square")
-    if task == "pet":
-        return PointTarget(id=1, points=[[20, 20]])
-    return MaskTarget(id=1, mask=rectangle(5, 5, 30, 40, SIZE))

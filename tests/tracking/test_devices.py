@@ -10,10 +10,9 @@ from detectron2.modeling import build_model
 from reference.models import CONFIGS
 from reference.pretended_device import pretended_device
 from reference.small_models import small_config, small_model
-from reference.small_univs import rectangle
-from reference.univs_scenes import scene, scene_config, scene_model
+from reference.univs_scenes import scene, scene_config, scene_model, target_for
 from univs.config import load_config
-from univs.structures import MaskTarget, PointTarget, TextTarget, VideoResult, decode_mask
+from univs.structures import VideoResult, decode_mask
 from univs.tracking import Segmenter
 from univs.tracking.session import TARGET_TASKS
 
@@ -64,14 +63,6 @@ def masks(video: VideoResult, frame: int) -> list[np.ndarray]:
     segments = sorted(result.segments, key=lambda segment: segment.track_id)
     maps = [] if result.label_map is None else [result.label_map]
     return [decode_mask(segment.rle) for segment in segments if segment.rle is not None] + maps
-
-
-def target_for(task: str):
-    if task == "refvos":
-        return TextTarget(id=1, text="the red square")
-    if task == "pet":
-        return PointTarget(id=1, points=[[20, 20]])
-    return MaskTarget(id=1, mask=rectangle(5, 5, 30, 40, SIZE))
 
 
 @pytest.mark.parametrize(
